@@ -1,0 +1,1 @@
+"""Live multi-camera runs that researchers can trust."""

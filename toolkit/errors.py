@@ -1,0 +1,49 @@
+"""One family of errors: what was expected, what came, what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ToolkitError(Exception):
+    """Root of every error this package raises on purpose; the command line shows its text alone."""
+
+
+class ConfigError(ToolkitError, ValueError):
+    """A setting is unknown, has the wrong type, or contradicts another one."""
+
+
+class ShapeError(ToolkitError, ValueError):
+    """An array does not have the shape or dtype a function needs."""
+
+
+class SourceError(ToolkitError, OSError):
+    """A camera, file or address could not be opened, or stopped in the middle of a read."""
+
+
+class QueueUnavailable(ToolkitError, ConnectionError):
+    """Redis does not answer; the text names its address without the password."""
+
+
+class TaskError(ToolkitError, ValueError):
+    """A task lacks a field, carries something that cannot travel, or failed in its handler."""
+
+
+class BatchSizeMismatch(ToolkitError, RuntimeError):
+    """A batch function returned another number of results than it was given items."""
+
+
+class DataError(ToolkitError, ValueError):
+    """A data set is missing, or one of its rows cannot be used; the text names the row."""
+
+
+class ModelError(ToolkitError, RuntimeError):
+    """A model file is missing, damaged, or does not fit the network it is meant for."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence that names the nearest known word, or all of them: the tail of a "no such ..." message."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"

@@ -1,0 +1,119 @@
+"""What flows along the street: frames in, results out, plain fields only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+Gender = Literal["female", "male"]
+"""Apparent gender: the binary label of the data set a model was trained on, nothing more."""
+
+BoxXyxy = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels of the frame the box was found in."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Frame:
+    """One picture of one camera.
+
+    Attributes:
+        camera: name of the camera.
+        index: number of the frame in its camera, from 0, counting every frame that was read.
+        captured_at: ``time.monotonic()`` seconds at which the picture left the source.
+        image: (H, W, 3), uint8, BGR.
+        media_time_s: the source's own time stamp in seconds, where it has one.
+    """
+
+    camera: str
+    index: int
+    captured_at: float
+    image: np.ndarray
+    media_time_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One found face: where, and how sure the detector was (0..1)."""
+
+    box_xyxy: BoxXyxy
+    score: float
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Crop:
+    """One face cut from a frame.
+
+    Attributes:
+        index: which box of the frame this crop was cut for.
+        box_xyxy: the region that was cut, border included, in pixels of the frame.
+        image: (H, W, 3), uint8, BGR; a view into the frame, not a copy.
+    """
+
+    index: int
+    box_xyxy: tuple[int, int, int, int]
+    image: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model says of one crop.
+
+    Attributes:
+        gender: the likelier of the two labels.
+        gender_probability: probability of that label, 0.5..1.
+        age_years: expectation of the age distribution over 0..100.
+        age_spread_years: standard deviation of that distribution.
+    """
+
+    gender: Gender
+    gender_probability: float
+    age_years: float
+    age_spread_years: float
+
+    @property
+    def female_probability(self) -> float:
+        """Probability of the label "female", 0..1."""
+        return self.gender_probability if self.gender == "female" else 1.0 - self.gender_probability
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One person followed over time on one camera.
+
+    Attributes:
+        track_id: number of the person on this camera, from 1; never used again in a run.
+        box_xyxy: where the face is now, in pixels of the frame.
+        score: detector score of the newest detection.
+        seen: number of frames with a detection so far.
+        label: the vote over all predictions of this person; None until the first one arrives.
+        votes: number of predictions the label rests on.
+    """
+
+    track_id: int
+    box_xyxy: BoxXyxy
+    score: float
+    seen: int
+    label: Prediction | None = None
+    votes: int = 0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class FrameResult:
+    """All that is known of one analysed frame.
+
+    Attributes:
+        frame: the frame itself, picture included.
+        tracks: the persons in it.
+        finished_at: ``time.monotonic()`` seconds at which the result was complete.
+    """
+
+    frame: Frame
+    tracks: tuple[Track, ...] = field(default=())
+    finished_at: float = 0.0
+
+    @property
+    def latency_s(self) -> float:
+        """Seconds from capture to result."""
+        return self.finished_at - self.frame.captured_at

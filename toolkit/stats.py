@@ -1,0 +1,168 @@
+"""Rates, latencies and counts: cheap to feed from any thread, exact to read."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+
+class RateMeter:
+    """Events a second over the last ``window_s`` seconds, and over the whole time.
+
+    The rate is events over the span they were seen in, not a mean of gaps: cameras deliver in bursts,
+    and one gap says nothing.
+    """
+
+    def __init__(self, window_s: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._window_s = window_s
+        self._clock = clock
+        self._times: deque[float] = deque()
+        self._first: float | None = None
+        self._total = 0
+        self._last: float | None = None
+        self._lock = threading.Lock()
+
+    def tick(self) -> None:
+        """Count one event now."""
+        with self._lock:
+            now = self._clock()
+            if self._first is None:
+                self._first = now
+            self._last = now
+            self._total += 1
+            self._times.append(now)
+            self._forget_before(now - self._window_s)
+
+    @property
+    def per_s(self) -> float:
+        """Events a second in the window that ends now; 0.0 before the second event."""
+        with self._lock:
+            now = self._clock()
+            self._forget_before(now - self._window_s)
+            if self._first is None:
+                return 0.0
+            span = min(self._window_s, now - self._first)
+            return len(self._times) / span if span > 0 and self._total > 1 else 0.0
+
+    @property
+    def total_per_s(self) -> float:
+        """Events a second from the first to the last one; 0.0 before the second event."""
+        with self._lock:
+            if self._first is None or self._last is None or self._last <= self._first:
+                return 0.0
+            return (self._total - 1) / (self._last - self._first)
+
+    def _forget_before(self, oldest: float) -> None:
+        while self._times and self._times[0] < oldest:
+            self._times.popleft()
+
+
+class LatencyMeter:
+    """Percentiles of a whole run in constant memory: a histogram whose bins grow by 1 %.
+
+    Covers 1 microsecond to about 3 hours; a percentile is right to within one bin. The bin layout is that of
+    HdrHistogram's logarithmic mode, simplified to a constant ratio.
+    """
+
+    _SMALLEST_S = 1e-6
+    _GROWTH = 1.01
+    _BINS = 2320
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(self._BINS, dtype=np.int64)
+        self._lock = threading.Lock()
+        self._max_s = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Record one latency."""
+        ratio = max(seconds, self._SMALLEST_S) / self._SMALLEST_S
+        index = min(int(np.log(ratio) / np.log(self._GROWTH)), self._BINS - 1)
+        with self._lock:
+            self._counts[index] += 1
+            self._max_s = max(self._max_s, seconds)
+
+    @property
+    def count(self) -> int:
+        """Number of latencies recorded."""
+        return int(self._counts.sum())
+
+    def percentile_s(self, percent: float) -> float | None:
+        """The latency that ``percent`` % of all stayed at or under; None when nothing was recorded."""
+        with self._lock:
+            total = int(self._counts.sum())
+            if total == 0:
+                return None
+            rank = max(1, int(np.ceil(total * percent / 100)))
+            index = int(np.searchsorted(np.cumsum(self._counts), rank))
+            # The middle of the bin, never above what was really seen.
+            return float(min(self._SMALLEST_S * self._GROWTH ** (index + 0.5), self._max_s))
+
+    def snapshot_ms(self) -> dict[str, float | None]:
+        """``{"p50", "p95", "p99"}`` in milliseconds, None where nothing was recorded."""
+        values = {f"p{p}": self.percentile_s(p) for p in (50, 95, 99)}
+        return {name: None if s is None else round(s * 1000, 3) for name, s in values.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class FrameCounts:
+    """Where the frames of one camera went.
+
+    Attributes:
+        read: frames that left the source.
+        analysed: frames with a result.
+        skipped: frames that a newer one replaced, or that were still waiting when the run stopped.
+        failed: frames whose analysis raised.
+        in_flight: frames waiting or being worked on now.
+    """
+
+    read: int = 0
+    analysed: int = 0
+    skipped: int = 0
+    failed: int = 0
+    in_flight: int = 0
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether every frame that was read is accounted for."""
+        return self.read == self.analysed + self.skipped + self.failed + self.in_flight
+
+
+class FrameLedger:
+    """Books on every frame of one camera: each is read once and settled once.
+
+    In-flight frames are held by number, so the balance of :class:`FrameCounts` is observed, not derived:
+    a frame that is lost shows as in flight for ever, one settled twice raises.
+    """
+
+    def __init__(self) -> None:
+        self._open: set[int] = set()
+        self._read = 0
+        self._settled = {"analysed": 0, "skipped": 0, "failed": 0}
+        self._lock = threading.Lock()
+
+    def read(self, index: int) -> None:
+        """Frame ``index`` has left the source."""
+        with self._lock:
+            self._open.add(index)
+            self._read += 1
+
+    def settle(self, index: int, fate: Literal["analysed", "skipped", "failed"]) -> None:
+        """Frame ``index`` has met its fate.
+
+        Raises:
+            KeyError: the frame was never read, or is settled already.
+        """
+        with self._lock:
+            self._open.remove(index)
+            self._settled[fate] += 1
+
+    def counts(self) -> FrameCounts:
+        """The books as they stand now."""
+        with self._lock:
+            return FrameCounts(read=self._read, in_flight=len(self._open), **self._settled)
