@@ -1,0 +1,1 @@
+"""Data with labels: faces in packs, scenes made of them."""

@@ -1,0 +1,1 @@
+"""The learned part: network, weights and the predictor that runs them."""

@@ -1,0 +1,84 @@
+"""One backbone, two heads: apparent gender, and age as a distribution over years."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import timm
+import torch
+from torch import nn
+
+from toolkit.errors import ModelError, did_you_mean
+
+AGE_BINS = 101
+"""One bin per year, 0..100."""
+
+_RGB_MEAN = (0.485, 0.456, 0.406)
+_RGB_STD = (0.229, 0.224, 0.225)
+
+
+class FaceOutputs(NamedTuple):
+    """What the network says of a batch, before any softmax.
+
+    Attributes:
+        gender_logits: (N,); positive means female.
+        age_logits: (N, 101); one per year of age.
+    """
+
+    gender_logits: torch.Tensor
+    age_logits: torch.Tensor
+
+
+class FaceNetwork(nn.Module):
+    """A timm backbone with a gender head and an age head.
+
+    Takes uint8 pictures as OpenCV makes them; colour order, layout and normalisation are its own business,
+    so no caller can get them wrong.
+
+    Args:
+        backbone: name of a timm model, such as ``mobilenetv4_conv_small``.
+        drop_rate: dropout before the heads, while training.
+
+    Raises:
+        ModelError: timm has no such model.
+
+    Source: age as a distribution read out by its expectation: Rothe, Timofte, Van Gool, "Deep expectation of
+        real and apparent age from a single image without facial landmarks", IJCV 2018, section 3.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, backbone: str, drop_rate: float = 0.0) -> None:
+        super().__init__()
+        if not timm.is_model(backbone):
+            raise ModelError(f"timm has no model {backbone!r}; {did_you_mean(backbone, timm.list_models())}")
+        self.backbone = timm.create_model(backbone, pretrained=False, num_classes=0)
+        # Some backbones widen once more before their head; num_features is the width before that.
+        features = int(getattr(self.backbone, "head_hidden_size", None) or self.backbone.num_features)  # type: ignore[arg-type]
+        self.dropout = nn.Dropout(drop_rate)
+        self.gender_head = nn.Linear(features, 1)
+        self.age_head = nn.Linear(features, AGE_BINS)
+        # Not saved: constants of the code, not of a training.
+        self.register_buffer("mean", torch.tensor(_RGB_MEAN).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(_RGB_STD).view(1, 3, 1, 1) * 255, persistent=False)
+
+    def forward(self, images_nhwc: torch.Tensor) -> FaceOutputs:
+        """Logits of a batch.
+
+        Args:
+            images_nhwc: (N, S, S, 3), uint8, BGR.
+        """
+        # The permuted view of NHWC memory is already what torch calls channels-last.
+        images_nchw = images_nhwc.flip(-1).permute(0, 3, 1, 2)
+        features = self.backbone((images_nchw - self.mean) / self.std)
+        features = self.dropout(features)
+        return FaceOutputs(self.gender_head(features).squeeze(1), self.age_head(features))
+
+
+def read_age(age_distribution: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Expectation and standard deviation, in years, of (N, 101) distributions over age; two (N,) tensors."""
+    years = torch.arange(AGE_BINS, dtype=age_distribution.dtype, device=age_distribution.device)
+    mean = age_distribution @ years
+    variance = age_distribution @ years.square() - mean.square()
+    return mean, variance.clamp_min(0).sqrt()
