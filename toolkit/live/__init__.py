@@ -1,0 +1,1 @@
+"""The live street: source > camera > detect > batch > track, wired by a pipeline."""

@@ -1,0 +1,89 @@
+"""Read by one thread, closed by any: what all sources share."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+
+from toolkit.addresses import without_password
+from toolkit.records import Frame
+
+
+class Picture(NamedTuple):
+    """One picture on its way to becoming a :class:`~toolkit.records.Frame`.
+
+    Attributes:
+        captured_at: seconds on the source's clock at which its data left the source.
+        media_time_s: the source's own time stamp, where it has one.
+        image: (H, W, 3), uint8, BGR.
+    """
+
+    captured_at: float
+    media_time_s: float | None
+    image: np.ndarray
+
+
+class InterruptibleSource(ABC):
+    """Numbers pictures, and lets any thread close what one thread reads.
+
+    A decoder must not be freed while a read is inside it. So ``close`` only asks, and whoever leaves last,
+    the closing thread or the reading one, releases.
+    """
+
+    is_live: bool = False
+    fps: float | None = None
+
+    def __init__(self, camera: str, address: str) -> None:
+        self.camera = camera
+        self.address = without_password(address)
+        self._closing = threading.Event()
+        self._reading = threading.Lock()
+        self._released = False
+        self._next_index = 0
+
+    @property
+    @abstractmethod
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height of the pictures in pixels; (0, 0) while a network stream has not told them."""
+
+    def read(self) -> Frame | None:
+        """The next frame; None at the end, and after ``close``.
+
+        Raises:
+            SourceError: the source fell silent, or cannot be read on.
+        """
+        try:
+            with self._reading:
+                picture = None if self._closing.is_set() else self._next_picture()
+        finally:
+            # After the lock: a close that came while it was held could not release.
+            if self._closing.is_set():
+                self._release_when_idle()
+        if picture is None or self._closing.is_set():
+            return None
+        frame = Frame(self.camera, self._next_index, picture.captured_at, picture.image, picture.media_time_s)
+        self._next_index += 1
+        return frame
+
+    def close(self) -> None:
+        """End a waiting ``read`` as soon as its source allows, and free what is open; may be called again."""
+        self._closing.set()
+        self._release_when_idle()
+
+    def _release_when_idle(self) -> None:
+        if self._reading.acquire(blocking=False):
+            try:
+                if not self._released:
+                    self._released = True
+                    self._release()
+            finally:
+                self._reading.release()
+
+    @abstractmethod
+    def _next_picture(self) -> Picture | None: ...
+
+    @abstractmethod
+    def _release(self) -> None: ...

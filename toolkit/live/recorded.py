@@ -1,0 +1,212 @@
+"""Recorded pictures: a video file or a folder, at full speed or as if a camera showed it now."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from toolkit.errors import SourceError
+from toolkit.live.codec import VideoDecoder, open_container
+from toolkit.live.reading import InterruptibleSource, Picture
+
+PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+# Pictures in a folder carry no time; the rate most European video has.
+FOLDER_FPS = 25.0
+
+
+class Reel(Protocol):
+    """Something recorded that can be shown from its start, more than once.
+
+    ``show`` calls ``wait_for(media_time_s)`` before it decodes, and again before it hands a picture over.
+    After a whole showing ``duration_s`` is known.
+    """
+
+    fps: float | None
+    size_wh: tuple[int, int]
+    duration_s: float
+    corrupt_packets: int
+
+    def show(self, wait_for: Callable[[float], None]) -> Iterator[tuple[float, np.ndarray]]:
+        """Pairs of media time in seconds, which starts at 0 and grows, and picture."""
+
+
+class VideoReel:
+    """A video file or animated GIF.
+
+    Args:
+        path: the file.
+        low_latency: decode each picture on its own, in time, rather than several at once.
+
+    Raises:
+        SourceError: the file cannot be opened or has no video in it.
+
+    Attributes:
+        corrupt_packets: damaged packets met so far.
+    """
+
+    def __init__(self, path: Path, *, low_latency: bool) -> None:
+        self._path = path
+        self._low_latency = low_latency
+        self.corrupt_packets = 0
+        self.duration_s = 0.0
+        with open_container(str(path)) as container:
+            decoder = VideoDecoder(container, low_latency=low_latency)
+            self.fps, self.size_wh = decoder.fps, decoder.size_wh
+
+    def show(self, wait_for: Callable[[float], None]) -> Iterator[tuple[float, np.ndarray]]:
+        """See :class:`Reel`.
+
+        Raises:
+            SourceError: not one picture of the file can be decoded.
+        """
+        corrupt_before, media_time_s, duration_s = self.corrupt_packets, 0.0, 0.0
+        with open_container(str(self._path)) as container:
+            decoder = VideoDecoder(container, low_latency=self._low_latency)
+            for packet in decoder.packets():
+                wait_for(decoder.packet_time_s(packet) or 0.0)
+                frames = decoder.decode(packet)
+                self.corrupt_packets = corrupt_before + decoder.corrupt_packets
+                for frame in frames:
+                    stamp_s = decoder.frame_time_s(frame)
+                    # A stamp that is missing or steps back would mislead whoever paces by it.
+                    if stamp_s is None or (duration_s and stamp_s <= media_time_s):
+                        stamp_s = media_time_s + duration_s
+                    media_time_s = stamp_s
+                    duration_s = decoder.frame_duration_s(frame)
+                    wait_for(media_time_s)
+                    yield media_time_s, decoder.to_bgr(frame)
+        if not duration_s:
+            raise SourceError(f"no picture of {self._path} can be decoded; check that it plays elsewhere")
+        self.duration_s = media_time_s + duration_s
+
+
+class FolderReel:
+    """Pictures of a folder in natural order: ``2.png`` comes before ``10.png``; or one picture.
+
+    Raises:
+        SourceError: there is no picture, or the first one cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._paths = [path] if path.is_file() else _pictures_in(path)
+        if not self._paths:
+            endings = ", ".join(sorted(PICTURE_SUFFIXES))
+            raise SourceError(f"no picture in the folder {path}; expected files ending in {endings}")
+        height, width = _read_picture(self._paths[0]).shape[:2]
+        self.size_wh = (width, height)
+        self.fps: float | None = FOLDER_FPS
+        self.duration_s = len(self._paths) / FOLDER_FPS
+        self.corrupt_packets = 0
+
+    def show(self, wait_for: Callable[[float], None]) -> Iterator[tuple[float, np.ndarray]]:
+        """See :class:`Reel`.
+
+        Raises:
+            SourceError: a picture cannot be read; the text names its file.
+        """
+        for number, path in enumerate(self._paths):
+            media_time_s = number / FOLDER_FPS
+            wait_for(media_time_s)
+            yield media_time_s, _read_picture(path)
+
+
+class RecordedSource(InterruptibleSource):
+    """Shows a reel: as fast as it is read, or at its own pace as a camera would.
+
+    At its own pace a frame's ``captured_at`` is the moment it fell due. A reader that comes late gets the
+    frame it missed with that old stamp, so its lateness shows as latency.
+
+    Args:
+        camera: name that the frames carry.
+        address: what the user called this source.
+        reel: what to show.
+        realtime: keep the reel's pace; the first ``read`` starts it.
+        loop: start over at the end; media time and frame numbers go on growing.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        camera: str,
+        address: str,
+        reel: Reel,
+        *,
+        realtime: bool = False,
+        loop: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(camera, address)
+        self.is_live = realtime
+        self.fps = reel.fps
+        self._reel = reel
+        self._loop = loop
+        self._clock = clock
+        self._started_at: float | None = None
+        self._pictures = self._show()
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height of the pictures in pixels."""
+        return self._reel.size_wh
+
+    @property
+    def corrupt_packets(self) -> int:
+        """Damaged packets met so far; what could not be decoded of them was left out."""
+        return self._reel.corrupt_packets
+
+    def _next_picture(self) -> Picture | None:
+        asked_at = self._clock()
+        if self._started_at is None:
+            self._started_at = asked_at
+        shown = next(self._pictures, None)
+        if shown is None:
+            return None
+        media_time_s, image = shown
+        return Picture(self._started_at + media_time_s if self.is_live else asked_at, media_time_s, image)
+
+    def _show(self) -> Generator[tuple[float, np.ndarray], None, None]:
+        shown_before_s = 0.0
+        while True:
+            for media_time_s, image in self._reel.show(partial(self._wait_for, shown_before_s)):
+                yield shown_before_s + media_time_s, image
+            if not self._loop:
+                return
+            shown_before_s += self._reel.duration_s
+
+    def _wait_for(self, shown_before_s: float, media_time_s: float) -> None:
+        if not self.is_live or self._started_at is None:
+            return
+        due_at = self._started_at + shown_before_s + media_time_s
+        while (left_s := due_at - self._clock()) > 0 and not self._closing.is_set():
+            self._closing.wait(left_s)
+
+    def _release(self) -> None:
+        self._pictures.close()
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    pictures = (path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+    return sorted(pictures, key=lambda path: _natural_order(path.name))
+
+
+def _natural_order(name: str) -> list[tuple[int, str]]:
+    """Numbers by their value, the rest by its letters."""
+    parts = re.findall(r"\d+|\D+", name)
+    return [(int(part), "") if part.isdecimal() else (-1, part.lower()) for part in parts]
+
+
+def _read_picture(path: Path) -> np.ndarray:
+    # Bytes first: imread() cannot open every file name on Windows.
+    data = np.fromfile(path, dtype=np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if image is None:
+        raise SourceError(f"{path} is not a picture that can be read; repair or remove it")
+    return image

@@ -1,0 +1,106 @@
+"""Where frames come from: one call opens a file, a folder, a camera or an address."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from toolkit.addresses import without_password
+from toolkit.errors import SourceError, did_you_mean
+from toolkit.live.network import NetworkSource
+from toolkit.live.recorded import PICTURE_SUFFIXES, FolderReel, RecordedSource, VideoReel
+from toolkit.live.usb import UsbSource, open_usb_capture
+from toolkit.records import Frame
+
+NETWORK_SCHEMES = frozenset({"http", "https", "rtmp", "rtmps", "rtsp", "rtsps"})
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_USB = re.compile(r"(?:/dev/video)?(\d+)")
+
+
+class Source(Protocol):
+    """Anything that delivers frames, one ``read`` at a time.
+
+    Attributes:
+        address: where the frames come from, without its password.
+        is_live: pictures come when they come, a slow reader wants the newest; otherwise nothing may be lost.
+        fps: frames a second as the source tells it; None if it does not.
+        size_wh: width and height in pixels; (0, 0) while a network stream has not told them.
+    """
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def is_live(self) -> bool: ...
+
+    @property
+    def fps(self) -> float | None: ...
+
+    @property
+    def size_wh(self) -> tuple[int, int]: ...
+
+    def read(self) -> Frame | None:
+        """The next frame, waiting for it; None at the end, and after ``close``.
+
+        Raises:
+            SourceError: the source fell silent, or cannot be read on.
+        """
+
+    def close(self) -> None:
+        """End a waiting ``read`` and free what is open; any thread may call it, any number of times."""
+
+
+def open_source(
+    address: str | int | Path,
+    camera: str = "camera",
+    *,
+    realtime: bool = False,
+    loop: bool = False,
+    open_timeout_s: float = 5.0,
+    read_timeout_s: float = 5.0,
+    clock: Callable[[], float] = time.monotonic,
+) -> Source:
+    """Open a source of frames.
+
+    Args:
+        address: a video file or animated GIF; a folder of pictures, or one picture; the number of a camera of
+            this machine (``0``, ``"0"``, ``"/dev/video0"``); an ``rtsp://``, ``rtmp://`` or ``http://``
+            address.
+        camera: name that the frames carry.
+        realtime: show something recorded at its own pace, as a live camera would. Cameras are live anyway.
+        loop: start something recorded over at its end.
+        open_timeout_s: how long a camera may take to open.
+        read_timeout_s: how long an open camera may stay silent.
+        clock: monotonic seconds, the time base of ``captured_at``.
+
+    Returns:
+        An open source; close it after use.
+
+    Raises:
+        SourceError: it cannot be opened; the text says why and what to do, without the password.
+    """
+    text = str(address)
+    if usb := _USB.fullmatch(text):
+        capture = open_usb_capture(int(usb[1]), open_timeout_s, read_timeout_s)
+        return UsbSource(camera, capture, text, clock=clock)
+    if scheme := _SCHEME.match(text):
+        _check_scheme(scheme[1].lower(), text)
+        return NetworkSource(
+            camera, text, open_timeout_s=open_timeout_s, read_timeout_s=read_timeout_s, clock=clock
+        )
+    path = Path(text).expanduser()
+    if not path.exists():
+        raise SourceError(f"no such file or folder: {path.absolute()}; check its spelling")
+    is_pictures = path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES
+    reel = FolderReel(path) if is_pictures else VideoReel(path, low_latency=realtime)
+    return RecordedSource(camera, text, reel, realtime=realtime, loop=loop, clock=clock)
+
+
+def _check_scheme(scheme: str, address: str) -> None:
+    if scheme not in NETWORK_SCHEMES:
+        hint = did_you_mean(scheme, NETWORK_SCHEMES)
+        raise SourceError(f"{without_password(address)}: no camera speaks {scheme!r}; {hint}")
