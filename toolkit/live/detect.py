@@ -1,0 +1,140 @@
+"""Find faces in pictures: YuNet, or OpenCV's Haar cascade where its file is not to be had."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from toolkit.errors import ModelError, ShapeError
+from toolkit.records import Detection
+
+
+class FaceDetector(Protocol):
+    """Pictures in, faces out: ``detector(images)`` gives one list of detections per image, in order.
+
+    ``images`` are (H, W, 3), uint8, BGR, of any sizes; boxes are in pixels of the picture as given. One
+    thread at a time uses a detector.
+    """
+
+    name: str
+
+    def __call__(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+        """Find the faces of every image."""
+        ...
+
+
+class YuNetDetector:
+    """YuNet through OpenCV's FaceDetectorYN.
+
+    Args:
+        model_path: the ONNX file.
+        longest_side_px: larger pictures are shrunk to this before the search: it sets both the cost and the
+            smallest face that is found, about 10 px after shrinking.
+        score_threshold: least score of a face, 0..1.
+        nms_threshold: of two boxes that overlap by more than this (IoU), the better stays.
+
+    Raises:
+        ModelError: OpenCV cannot read the file.
+
+    Source: Wu, Peng, Yu: YuNet: A Tiny Millisecond-level Face Detector, Machine Intelligence Research 2023.
+    """
+
+    name = "yunet"
+
+    def __init__(
+        self,
+        model_path: str | Path,
+        longest_side_px: int = 640,
+        score_threshold: float = 0.6,
+        nms_threshold: float = 0.3,
+    ) -> None:
+        self._longest_side_px = longest_side_px
+        try:
+            self._net = cv2.FaceDetectorYN.create(
+                str(model_path), "", (320, 320), score_threshold, nms_threshold, 200
+            )
+        except cv2.error as error:
+            raise ModelError(f"{model_path} is not a YuNet file that OpenCV can read: {error.err}") from error
+
+    def __call__(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+        """Find the faces of every image."""
+        return [self._detect(image) for image in images]
+
+    def _detect(self, image: np.ndarray) -> list[Detection]:
+        small, scale = shrink(image, self._longest_side_px)
+        height, width = small.shape[:2]
+        self._net.setInputSize((width, height))
+        _, rows = self._net.detect(small)
+        if rows is None:
+            return []
+        # A row: left, top, width, height, five points (x, y), score.
+        boxes = np.array(rows[:, :4], dtype=np.float32)
+        boxes[:, 2:] += boxes[:, :2]
+        return _as_detections(boxes / scale, rows[:, 14], image.shape)
+
+
+class HaarDetector:
+    """The frontal-face Haar cascade that comes inside OpenCV 4: needs no file, misses turned and small faces.
+
+    Its score is the logistic of the last stage's weight: it orders detections, it is not a probability.
+
+    Args:
+        longest_side_px: larger pictures are shrunk to this before the search.
+        smallest_face_px: least side of a face after shrinking.
+
+    Source: Viola, Jones: Rapid Object Detection using a Boosted Cascade of Simple Features, CVPR 2001.
+    """
+
+    name = "haar"
+
+    def __init__(self, longest_side_px: int = 640, smallest_face_px: int = 24) -> None:
+        self._longest_side_px = longest_side_px
+        self._smallest_face_px = smallest_face_px
+        self._cascade = cv2.CascadeClassifier(
+            str(Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml")
+        )
+
+    def __call__(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+        """Find the faces of every image."""
+        return [self._detect(image) for image in images]
+
+    def _detect(self, image: np.ndarray) -> list[Detection]:
+        small, scale = shrink(image, self._longest_side_px)
+        boxes_xywh, _, weights = self._cascade.detectMultiScale3(
+            cv2.equalizeHist(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)),
+            scaleFactor=1.1,
+            minNeighbors=5,
+            minSize=(self._smallest_face_px, self._smallest_face_px),
+            outputRejectLevels=True,
+        )
+        if len(boxes_xywh) == 0:
+            return []
+        boxes = np.asarray(boxes_xywh, dtype=np.float32)
+        boxes[:, 2:] += boxes[:, :2]
+        scores = 1.0 / (1.0 + np.exp(-np.asarray(weights, dtype=np.float64).reshape(-1) / 2))
+        return _as_detections(boxes / scale, scores, image.shape)
+
+
+def shrink(image: np.ndarray, longest_side_px: int) -> tuple[np.ndarray, float]:
+    """The picture with its longest side at most ``longest_side_px``, and the scale that was applied."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ShapeError(f"an image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
+    scale = longest_side_px / max(image.shape[:2])
+    if scale >= 1.0:
+        return image, 1.0
+    return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR), scale
+
+
+def _as_detections(boxes_xyxy: np.ndarray, scores: np.ndarray, shape: tuple[int, ...]) -> list[Detection]:
+    """Boxes clipped to the picture; those outside it are left out."""
+    height, width = shape[:2]
+    clipped = np.clip(boxes_xyxy, 0, (width, height, width, height))
+    return [
+        Detection((left, top, right, bottom), float(score))
+        for (left, top, right, bottom), score in zip(clipped.tolist(), scores, strict=True)
+        if right > left and bottom > top
+    ]
