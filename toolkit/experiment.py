@@ -1,0 +1,197 @@
+"""One YAML file, one checked experiment."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from toolkit.addresses import without_password
+from toolkit.errors import ConfigError, did_you_mean
+from toolkit.live.camera import CameraConfig
+from toolkit.live.pipeline import PipelineConfig
+from toolkit.training.loop import TrainConfig
+
+
+@dataclass(frozen=True)
+class LiveConfig:
+    """A live run.
+
+    Attributes:
+        cameras: name to file, folder, USB number or URL.
+        duration_s: stop after this long; None runs until every camera has ended or somebody stops it.
+        detector: "yunet", "haar", or "auto": YuNet where its file can be had, else Haar.
+        detector_longest_side_px: pictures are shrunk to this before faces are looked for.
+        checkpoint: "shipped", or the path of a trained model.
+        device: "cpu", "cuda", or "auto".
+        threads: torch's threads for the model; None leaves torch's own choice.
+        camera: how cameras are read.
+        pipeline: how the street runs.
+    """
+
+    cameras: dict[str, str | int]
+    duration_s: float | None = None
+    detector: Literal["auto", "yunet", "haar"] = "auto"
+    detector_longest_side_px: int = 640
+    checkpoint: str = "shipped"
+    device: str = "auto"
+    threads: int | None = None
+    camera: CameraConfig = field(default_factory=lambda: CameraConfig(realtime=True, retry=True))
+    pipeline: PipelineConfig = field(default_factory=PipelineConfig)
+
+    def __post_init__(self) -> None:
+        if not self.cameras:
+            raise ConfigError("a live run needs at least one camera: cameras: {door: 'rtsp://...'}")
+        for name in self.cameras:
+            # The name becomes part of metric names and of file names.
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+                raise ConfigError(f"a camera's name is made of letters, digits, _ . and -, got {name!r}")
+        if self.duration_s is not None and not self.duration_s > 0:
+            raise ConfigError(f"duration_s must be more than 0, got {self.duration_s}")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What one YAML file asks for.
+
+    Attributes:
+        name: the file's name without its ending.
+        question: what the experiment is to answer, in words.
+        seed: of everything random.
+        live: the live run, if it asks for one.
+        train: the training, if it asks for one.
+    """
+
+    name: str = "experiment"
+    question: str = ""
+    seed: int = 0
+    live: LiveConfig | None = None
+    train: TrainConfig | None = None
+
+
+def load_experiment(
+    path: str | Path | None = None,
+    overrides: Iterable[str] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> Experiment:
+    """Read and check an experiment.
+
+    Args:
+        path: a YAML file; None takes the one named by ``TOOLKIT_EXPERIMENT``, as notebooks run in batch do.
+        overrides: ``key=value`` texts, the key with dots (``train.epochs=3``), the value in YAML.
+        settings: nested values laid over the file's, under the overrides; with them no file is needed.
+
+    Raises:
+        ConfigError: the file cannot be read, or a key or value in it is not right; the text names it.
+    """
+    chosen = path or os.environ.get("TOOLKIT_EXPERIMENT")
+    if chosen is None and settings is None:
+        raise ConfigError("no experiment given: name a YAML file, or set TOOLKIT_EXPERIMENT to one")
+    values = _read_yaml(Path(chosen)) if chosen else {}
+    _lay_over(values, settings or {})
+    if chosen:
+        values.setdefault("name", Path(chosen).stem)
+    for override in overrides:
+        _apply(values, override)
+    return build(Experiment, values, str(chosen or "settings"))
+
+
+T = typing.TypeVar("T")
+
+
+def build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
+    """A checked dataclass from plain values.
+
+    Raises:
+        ConfigError: a key is unknown (the nearest known one is named) or missing, or a value is of another
+            type.
+    """
+    complete = _completed(kind, values, where)
+    try:
+        return TypeAdapter(kind).validate_python(complete)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or kind.__name__}: {e['msg']}" for e in error.errors()]
+        raise ConfigError(f"{where}: " + "; ".join(lines)) from error
+
+
+def as_yaml(config: Any) -> str:
+    """The resolved settings as YAML, addresses without their passwords: what a run keeps."""
+    return yaml.safe_dump(as_plain(config), sort_keys=False, allow_unicode=True)
+
+
+def as_plain(config: Any) -> Any:
+    """Dataclasses, tuples and paths as dicts, lists and text, addresses without their passwords."""
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        return {f.name: as_plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    if isinstance(config, Mapping):
+        return {key: as_plain(value) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return [as_plain(value) for value in config]
+    return without_password(str(config)) if isinstance(config, str | Path) else config
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the experiment {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold keys and values, got {type(values).__name__}")
+    return values
+
+
+def _lay_over(values: dict[str, Any], settings: Mapping[str, Any]) -> None:
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and isinstance(values.get(key), dict):
+            _lay_over(values[key], value)
+        else:
+            values[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"an override is written key=value, got {override!r}")
+    *parents, last = key.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"{override!r}: {parent} holds a value, not further keys")
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{override!r}: the value is not YAML") from error
+
+
+def _completed(kind: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The values, every key known; a part given in part gets the rest from its field's own default."""
+    hints = typing.get_type_hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    complete = {}
+    for key, value in values.items():
+        if key not in fields:
+            raise ConfigError(f"{where}: unknown key {key!r}; {did_you_mean(str(key), fields)}")
+        part = _dataclass_in(hints[key])
+        if part is not None and isinstance(value, Mapping):
+            default = fields[key].default_factory
+            # Not the part's class defaults: a live run's cameras are real-time unless told otherwise.
+            base = {} if default is dataclasses.MISSING else dataclasses.asdict(default())
+            value = base | _completed(part, value, f"{where}: {key}")
+        complete[key] = value
+    return complete
+
+
+def _dataclass_in(kind: Any) -> Any:
+    """The dataclass named by a type hint, ``X`` or ``X | None``; None for any other hint."""
+    candidates = [kind, *typing.get_args(kind)]
+    return next((c for c in candidates if dataclasses.is_dataclass(c) and isinstance(c, type)), None)
