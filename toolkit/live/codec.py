@@ -17,6 +17,10 @@ from toolkit.errors import SourceError
 # FFmpeg shows a text file as a film of a terminal.
 _NOT_VIDEO_FORMATS = {"tty"}
 
+# AVI stores no presentation stamps, and FFmpeg's guesses jump back and forth. A multipart stream of JPEGs
+# has no stamps at all: FFmpeg counts at 25 a second, whatever the camera does.
+_STAMPS = {"avi": "dts", "mpjpeg": None}
+
 _REASONS: dict[type[Exception], str] = {
     av.HTTPUnauthorizedError: "it refuses this user and password (401); write scheme://user:password@host/...",
     av.HTTPForbiddenError: "it forbids this (403); ask whoever runs it for access",
@@ -87,16 +91,20 @@ class VideoDecoder:
         self._stream.thread_type = "SLICE" if low_latency else "AUTO"
         # One converter for all frames keeps its tables; a frame's own to_ndarray() builds them each time.
         self._reformatter = VideoReformatter()
-        # AVI stores no presentation stamps, and FFmpeg's guesses jump back and forth.
-        self._stamp = "dts" if container.format.name == "avi" else "pts"
+        self._stamp = _STAMPS.get(container.format.name, "pts")
         self._first_stamp: int | None = None
         self.corrupt_packets = 0
 
     @property
     def fps(self) -> float | None:
         """Pictures a second as the container tells it."""
-        rate = self._stream.average_rate or self._stream.guessed_rate
+        rate = self._stream.average_rate or self._stream.codec_context.framerate
         return float(rate) if rate else None
+
+    @property
+    def codec(self) -> str:
+        """FFmpeg's name of the codec, such as ``h264``."""
+        return self._stream.codec_context.name
 
     @property
     def size_wh(self) -> tuple[int, int]:
@@ -116,7 +124,7 @@ class VideoDecoder:
             self.corrupt_packets += not packet.is_corrupt
             return []
         if frames and self._first_stamp is None:
-            self._first_stamp = getattr(frames[0], self._stamp)
+            self._first_stamp = self._stamp_of(frames[0])
         return frames
 
     def packet_time_s(self, packet: av.Packet) -> float | None:
@@ -125,7 +133,7 @@ class VideoDecoder:
 
     def frame_time_s(self, frame: av.VideoFrame) -> float | None:
         """When this picture is to be shown, in seconds since the first picture; None if nobody knows."""
-        return self._seconds(getattr(frame, self._stamp))
+        return self._seconds(self._stamp_of(frame))
 
     def frame_duration_s(self, frame: av.VideoFrame) -> float:
         """How long this picture is shown."""
@@ -137,6 +145,9 @@ class VideoDecoder:
         """The picture as (H, W, 3), uint8, BGR, the way up it was filmed."""
         image = self._reformatter.reformat(frame, format="bgr24").to_ndarray()
         return np.ascontiguousarray(np.rot90(image, frame.rotation // 90)) if frame.rotation else image
+
+    def _stamp_of(self, frame: av.VideoFrame) -> int | None:
+        return getattr(frame, self._stamp) if self._stamp else None
 
     def _seconds(self, stamp: int | None) -> float | None:
         if stamp is None or self._first_stamp is None or self._stream.time_base is None:

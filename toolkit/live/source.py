@@ -85,7 +85,7 @@ def open_source(
     """
     text = str(address)
     if usb := _USB.fullmatch(text):
-        capture = open_usb_capture(int(usb[1]), open_timeout_s, read_timeout_s)
+        capture = open_usb_capture(int(usb[1]), read_timeout_s)
         return UsbSource(camera, capture, text, clock=clock)
     if scheme := _SCHEME.match(text):
         _check_scheme(scheme[1].lower(), text)

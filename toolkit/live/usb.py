@@ -56,7 +56,7 @@ class UsbSource(InterruptibleSource):
         self._capture.release()
 
 
-def open_usb_capture(number: int, open_timeout_s: float, read_timeout_s: float) -> cv2.VideoCapture:
+def open_usb_capture(number: int, read_timeout_s: float) -> cv2.VideoCapture:
     """Open camera ``number`` of this machine.
 
     Raises:
@@ -69,15 +69,11 @@ def open_usb_capture(number: int, open_timeout_s: float, read_timeout_s: float) 
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
-        timeouts_ms = [
-            *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(open_timeout_s * 1000)),
-            *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(read_timeout_s * 1000)),
-        ]
-        capture = cv2.VideoCapture(number, cv2.CAP_ANY, timeouts_ms)
-        if not capture.isOpened():
-            capture = cv2.VideoCapture(number)
+        capture = cv2.VideoCapture(number)
     finally:
         cv2.utils.logging.setLogLevel(level)
     if not capture.isOpened():
         raise SourceError(f"camera {number} cannot be opened; plug it in, or end the program that uses it")
+    # Drivers that cannot do this ignore it.
+    capture.set(cv2.CAP_PROP_READ_TIMEOUT_MSEC, read_timeout_s * 1000)
     return capture

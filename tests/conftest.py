@@ -1,0 +1,66 @@
+"""What every test may ask for, and what none may leave behind."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from clips import write_clip
+
+# Threads and processes that a library keeps to the end, each seen to be so.
+_LASTING_THREADS = ()
+_LASTING_PROCESSES = ("redis-server",)
+
+_GRACE_S = 3.0
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_running() -> Iterator[None]:
+    """Fail a test after which a thread or child process is alive that was not there before."""
+    threads_before, children_before = set(threading.enumerate()), set(_children())
+    yield
+    deadline = time.monotonic() + _GRACE_S
+    while (left := _left_running(threads_before, children_before)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not left, f"left running: {', '.join(left)}"
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real data, from TOOLKIT_DATA."""
+    folder = os.environ.get("TOOLKIT_DATA")
+    if folder and Path(folder).is_dir():
+        return Path(folder)
+    reason = "needs real data: set TOOLKIT_DATA to its folder"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def clip_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An H.264 video, 30 pictures of 640x360, 15 a second; ``clips.number_in`` tells one from another."""
+    return write_clip(tmp_path_factory.mktemp("clips") / "numbered.mp4")
+
+
+def _left_running(threads_before: set[threading.Thread], children_before: set[psutil.Process]) -> list[str]:
+    threads = [t.name for t in threading.enumerate() if t not in threads_before and t.is_alive()]
+    children = [child for child in _children() if child not in children_before]
+    names = [t for t in threads if not t.startswith(_LASTING_THREADS)]
+    return names + [f"process {child.pid}" for child in children]
+
+
+def _children() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if _name(child) not in _LASTING_PROCESSES]
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return process.name()
+    except psutil.NoSuchProcess:
+        return ""
