@@ -1,0 +1,88 @@
+"""Cameras with callbacks, as the pool runs them."""
+
+import threading
+
+from fakes import Opener, picture
+from waiting import wait_until
+
+from toolkit.live.camera_pool import CameraPool, CameraWorker
+
+
+def test_every_frame_of_a_recording_reaches_the_callback():
+    seen = []
+    with CameraPool(opener=Opener(clip=[[picture(n) for n in range(20)]])) as pool:
+        pool.add_camera("cam", "clip", lambda camera_id, frame: seen.append((camera_id, int(frame[0, 0, 0]))))
+        wait_until(lambda: not pool.get_active_cameras())
+        statistics = pool.get_statistics()["cam"]
+
+    assert seen == [("cam", n) for n in range(20)]
+    assert (statistics["read"], statistics["analysed"], statistics["state"]) == (20, 20, "ended")
+
+
+def test_a_slow_callback_does_not_delay_another_camera():
+    release, quick = threading.Event(), []
+    clips = {name: [[picture(n) for n in range(20)]] for name in ("a", "b")}
+    with CameraPool(opener=Opener(**clips)) as pool:
+        pool.add_camera("slow", "a", lambda camera_id, frame: release.wait(5))
+        pool.add_camera("quick", "b", lambda camera_id, frame: quick.append(frame))
+        wait_until(lambda: len(quick) == 20)
+        analysed_by_slow = pool.get_statistics()["slow"]["analysed"]
+        release.set()
+
+    assert analysed_by_slow == 0
+
+
+def test_a_callback_that_raises_loses_its_frame_and_not_the_camera():
+    def fail_on_odd(camera_id, frame):
+        if frame[0, 0, 0] % 2:
+            raise ValueError("odd")
+
+    worker = CameraWorker("cam", "clip", fail_on_odd, opener=Opener(clip=[[picture(n) for n in range(10)]]))
+    worker.start()
+    wait_until(lambda: not worker.is_active)
+    statistics = worker.get_statistics()
+    worker.stop()
+
+    assert (statistics["analysed"], statistics["failed"]) == (5, 5)
+    assert "odd" in statistics["callback_error"]
+
+
+def test_a_callback_may_stop_its_own_camera():
+    pool = CameraPool(opener=Opener(clip=[[picture(n) for n in range(10)]]))
+    pool.add_camera("cam", "clip", lambda camera_id, frame: pool.remove_camera(camera_id))
+
+    wait_until(lambda: not pool.get_active_cameras())
+
+    assert pool.get_statistics() == {}
+
+
+def test_a_taken_name_and_a_missing_source_are_refused_with_the_reason_in_the_log(caplog):
+    hold = threading.Event()
+    with CameraPool(opener=Opener(clip=[[hold]])) as pool:
+        assert pool.add_camera("cam", "clip") is True
+        assert pool.add_camera("cam", "clip") is False
+        assert pool.add_camera("other", "nowhere") is False
+        assert pool.get_active_cameras() == ["cam"]
+
+    assert "in the pool already" in caplog.text
+    assert "nowhere is not there" in caplog.text
+
+
+def test_a_name_is_free_again_after_its_camera_was_removed_or_could_not_be_opened():
+    with CameraPool(opener=Opener(clip=[[picture()], [picture()]])) as pool:
+        assert pool.add_camera("cam", "nowhere") is False
+        assert pool.add_camera("cam", "clip") is True
+        assert pool.remove_camera("cam") is True
+        assert pool.add_camera("cam", "clip") is True
+        assert pool.remove_camera("stranger") is False
+
+
+def test_stop_all_ends_every_thread_of_many_cameras():
+    hold = threading.Event()
+    names = [f"cam{n}" for n in range(8)]
+    pool = CameraPool(opener=Opener(True, **{name: [[picture(), hold]] for name in names}))
+    for name in names:
+        pool.add_camera(name, name)
+
+    assert pool.stop_all() is True
+    assert pool.get_active_cameras() == []

@@ -1,0 +1,78 @@
+"""Results as pictures."""
+
+import numpy as np
+
+from toolkit.live.picture import annotate, blur_boxes, encode_jpeg, label_of, mosaic
+from toolkit.records import Frame, FrameResult, Prediction, Track
+
+
+def noise(height: int = 240, width: int = 320) -> np.ndarray:
+    return np.random.default_rng(7).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def result_with(track: Track, image: np.ndarray) -> FrameResult:
+    return FrameResult(Frame("cam", 0, 0.0, image), (track,), 0.1)
+
+
+PERSON = Track(3, (100.0, 60.0, 160.0, 120.0), 0.9, 5, Prediction("female", 0.934, 31.4, 6.0), 5)
+
+
+def test_a_label_says_who_how_sure_and_how_old():
+    assert label_of(PERSON) == "#3 female 93%, 31 y"
+    assert label_of(Track(4, (0, 0, 1, 1), 0.9, 1)) == "#4"
+
+
+def test_annotating_leaves_the_frame_untouched_and_blurs_the_face():
+    image = noise()
+    before = image.copy()
+
+    picture = annotate(result_with(PERSON, image))
+
+    assert np.array_equal(image, before)
+    inside = np.s_[70:110, 110:150]
+    assert picture[inside].std() < 0.5 * image[inside].std()
+
+
+def test_blurring_can_be_turned_off():
+    image = noise()
+
+    picture = annotate(result_with(PERSON, image), blur_faces=False)
+
+    inside = np.s_[70:110, 110:150]
+    assert np.array_equal(picture[inside], image[inside])
+
+
+def test_a_picture_is_shrunk_with_its_boxes():
+    image = noise(480, 640)
+
+    picture = annotate(result_with(PERSON, image), width_px=320)
+
+    assert picture.shape == (240, 320, 3)
+    # The box's left edge, drawn at half of 100 px.
+    assert np.array_equal(picture[50, 50], picture[45, 50])
+
+
+def test_a_face_at_the_edge_is_blurred_too():
+    image = noise()
+
+    blur_boxes(image, [(-20.0, -20.0, 40.0, 40.0)])
+
+    assert len(np.unique(image[:30, :30].reshape(-1, 3), axis=0)) <= 36
+
+
+def test_a_mosaic_shows_every_camera_and_a_dark_tile_for_one_that_has_shown_nothing():
+    white = np.full((90, 160, 3), 255, np.uint8)
+
+    wall = mosaic([("a", white), ("b", None), ("c", white)], width_px=640)
+
+    assert wall.shape == (360, 640, 3)
+    assert wall[120, 160].tolist() == [255, 255, 255]
+    assert wall[120, 480].tolist() == [32, 32, 32]
+
+
+def test_a_mosaic_of_no_camera_is_a_picture_too():
+    assert mosaic([], width_px=320).shape == (180, 320, 3)
+
+
+def test_a_jpeg_is_a_jpeg():
+    assert encode_jpeg(noise())[:3] == b"\xff\xd8\xff"

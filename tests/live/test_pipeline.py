@@ -1,0 +1,223 @@
+"""The street from camera to result."""
+
+import threading
+import time
+
+import pytest
+from fakes import EchoModel, FixedDetector, Opener, picture
+from waiting import wait_until
+
+from toolkit.errors import ConfigError, SourceError
+from toolkit.live.listeners import BestPictures, LabelLog, LatestResults
+from toolkit.live.pipeline import LivePipeline, PipelineConfig
+from toolkit.live.track import TrackerConfig
+
+EVERY_FRAME = PipelineConfig(tracker=TrackerConfig(votes_wanted=10**6), max_wait_s=0.002)
+
+
+def street(opener, detect=None, predict=None, listeners=(), config=EVERY_FRAME) -> LivePipeline:
+    names = list(opener._scripts)
+    return LivePipeline(
+        {name: name for name in names},
+        detect or FixedDetector(),
+        predict or EchoModel(),
+        config,
+        listeners=listeners,
+        opener=opener,
+    )
+
+
+def clips(cameras: int, frames: int) -> dict:
+    return {f"cam{c}": [[picture(n % 200) for n in range(frames)]] for c in range(cameras)}
+
+
+def books(pipeline: LivePipeline) -> list[tuple[int, int, int, int, int]]:
+    order = ("read", "analysed", "skipped", "failed", "in_flight")
+    return [tuple(c[key] for key in order) for c in pipeline.statistics()["cameras"].values()]
+
+
+def test_every_frame_of_every_recording_gets_its_result_in_order():
+    results = []
+    with street(Opener(**clips(3, 40)), listeners=[results.append]) as pipeline:
+        assert pipeline.wait(20)
+
+    assert books(pipeline) == [(40, 40, 0, 0, 0)] * 3
+    for camera in ("cam0", "cam1", "cam2"):
+        assert [r.frame.index for r in results if r.frame.camera == camera] == list(range(40))
+
+
+def test_a_result_carries_the_vote_over_the_frames_so_far():
+    results = []
+    with street(Opener(cam=[[picture(10), picture(20)]]), listeners=[results.append]) as pipeline:
+        pipeline.wait(10)
+
+    ages = [result.tracks[0].label.age_years for result in results]
+    assert ages == pytest.approx([10.0, 15.0])
+    assert [result.tracks[0].votes for result in results] == [1, 2]
+
+
+def test_crops_of_all_cameras_share_one_batch():
+    model = EchoModel()
+    config = PipelineConfig(tracker=TrackerConfig(votes_wanted=10**6), max_wait_s=0.2, frames_in_hand=8)
+
+    with street(Opener(**clips(8, 4)), predict=model, config=config) as pipeline:
+        pipeline.wait(20)
+
+    assert sum(model.batch_sizes) == 32
+    assert max(model.batch_sizes) > 4
+
+
+def test_a_known_person_costs_no_further_inference():
+    model = EchoModel()
+    config = PipelineConfig(tracker=TrackerConfig(votes_wanted=3, look_again_s=1000))
+
+    with street(Opener(cam=[[picture(n) for n in range(50)]]), predict=model, config=config) as pipeline:
+        pipeline.wait(20)
+
+    assert sum(model.batch_sizes) == 3
+    assert books(pipeline) == [(50, 50, 0, 0, 0)]
+
+
+def test_a_frame_the_detector_cannot_stand_fails_alone():
+    script = [picture(1), picture(255), picture(2)]
+    with street(Opener(cam=[script])) as pipeline:
+        pipeline.wait(10)
+
+    assert books(pipeline) == [(3, 2, 0, 1, 0)]
+    assert "no detector can stand" in pipeline.statistics()["cameras"]["cam"]["analysis_error"]
+
+
+def test_a_failing_model_fails_its_frames_and_the_person_is_asked_for_again():
+    calls = []
+
+    def fail_first(crops):
+        calls.append(len(crops))
+        if len(calls) == 1:
+            raise RuntimeError("out of memory")
+        return EchoModel()(crops)
+
+    config = PipelineConfig(tracker=TrackerConfig(votes_wanted=1, look_again_s=1000), frames_in_hand=1)
+    with street(Opener(cam=[[picture(1)] * 20]), predict=fail_first, config=config) as pipeline:
+        pipeline.wait(10)
+
+    [(read, analysed, _, failed, in_flight)] = books(pipeline)
+    assert (read, failed, in_flight) == (20, 1, 0)
+    assert analysed == 19
+    assert len(calls) == 2
+
+
+def test_a_live_camera_skips_frames_while_the_model_is_slow_and_the_books_always_balance():
+    hold, release = threading.Event(), threading.Event()
+
+    def slow(crops):
+        release.wait(10)
+        return EchoModel()(crops)
+
+    opener = Opener(True, cam=[[*[picture(n % 200) for n in range(300)], hold]])
+    with street(opener, predict=slow) as pipeline:
+        deadline = time.monotonic() + 10
+        while (counts := books(pipeline)[0])[0] < 300 and time.monotonic() < deadline:
+            assert counts[0] == sum(counts[1:])
+        release.set()
+
+    read, analysed, skipped, failed, in_flight = books(pipeline)[0]
+    assert read == 300 == analysed + skipped
+    assert (failed, in_flight) == (0, 0)
+    # No more were let onto the street than it may hold.
+    assert analysed <= EVERY_FRAME.frames_in_hand + 4
+
+
+def test_a_listener_that_raises_does_not_stop_the_street():
+    def broken(result):
+        raise ValueError("a listener of somebody else")
+
+    seen = []
+    with street(Opener(**clips(1, 10)), listeners=[broken, seen.append]) as pipeline:
+        pipeline.wait(10)
+
+    assert len(seen) == 10
+
+
+def test_cameras_come_and_go_while_it_runs():
+    hold = threading.Event()
+    opener = Opener(True, first=[[picture(1), hold]], later=[[picture(2), hold], [picture(3), hold]])
+    latest = LatestResults()
+    pipeline = LivePipeline({"a": "first"}, FixedDetector(), EchoModel(), listeners=[latest], opener=opener)
+
+    def shows(camera, value):
+        result = latest.get(camera)
+        return result is not None and result.frame.image[0, 0, 0] == value
+
+    with pipeline:
+        pipeline.add_camera("b", "later")
+        wait_until(lambda: shows("b", 2))
+        with pytest.raises(ConfigError, match="runs already"):
+            pipeline.add_camera("b", "later")
+        assert pipeline.remove_camera("b")
+        pipeline.add_camera("b", "later")
+        wait_until(lambda: shows("b", 3))
+        assert shows("a", 1)
+        with pytest.raises(ConfigError, match="no camera 'c'"):
+            pipeline.remove_camera("c")
+
+
+def test_a_camera_that_cannot_be_opened_ends_the_start_and_leaves_nothing_running():
+    opener = Opener(True, good=[[picture(1), threading.Event()]])
+    pipeline = LivePipeline({"good": "good", "bad": "bad"}, FixedDetector(), EchoModel(), opener=opener)
+
+    with pytest.raises(SourceError, match="bad is not there"):
+        pipeline.start()
+
+    assert opener.opened[0].is_closed.is_set()
+
+
+def test_stopping_in_the_middle_accounts_for_every_frame_and_may_be_repeated():
+    pipeline = street(Opener(**clips(4, 500)))
+    pipeline.start()
+    time.sleep(0.05)
+
+    assert pipeline.stop()
+    assert pipeline.stop()
+
+    for read, analysed, skipped, failed, in_flight in books(pipeline):
+        assert in_flight == 0
+        assert read == analysed + skipped + failed
+
+
+def test_a_stuck_model_is_named_at_stop_and_does_not_hold_it(caplog):
+    release = threading.Event()
+    pipeline = street(Opener(**clips(1, 5)), predict=lambda crops: release.wait(20) and EchoModel()(crops))
+    pipeline.start()
+    time.sleep(0.05)
+
+    assert pipeline.stop(timeout_s=0.2) is False
+    assert "the model" in caplog.text
+    release.set()
+    assert pipeline.stop()
+
+
+def test_statistics_of_a_run_are_measured_from_capture():
+    with street(Opener(**clips(2, 30))) as pipeline:
+        pipeline.wait(10)
+        statistics = pipeline.statistics()
+
+    assert statistics["persons"] == 2
+    assert statistics["cameras"]["cam0"]["frames_per_s"] > 0
+    assert statistics["latency_ms"]["p50"] <= statistics["latency_ms"]["p99"]
+
+
+def test_listeners_keep_the_best_picture_and_the_labels_over_time():
+    best, log = BestPictures(), LabelLog(started_at=time.monotonic(), every_s=1000)
+    with street(Opener(**clips(2, 20)), listeners=[best, log]) as pipeline:
+        pipeline.wait(10)
+
+    assert set(best.results()) == {"cam0", "cam1"}
+    rows = log.rows()
+    assert [row["camera"] for row in rows].count("cam0") == 1
+    assert rows[0]["gender"] == "female"
+
+
+@pytest.mark.parametrize("setting", [{"batch_size": 0}, {"frames_in_hand": 0}, {"max_wait_s": -1}])
+def test_settings_that_make_no_sense_are_refused(setting):
+    with pytest.raises(ConfigError):
+        PipelineConfig(**setting)
