@@ -82,6 +82,10 @@ class RtspServer:
     Args:
         mounts: name to MP4 file with H.264 in it.
         credentials: user and password a client must give; None lets everybody in.
+
+    Attributes:
+        is_frozen: while set, nothing is sent, though connections stay open.
+        sent_at: monotonic seconds at which the newest client was sent each of its pictures.
     """
 
     def __init__(self, mounts: Mapping[str, Path], credentials: tuple[str, str] | None = None) -> None:
@@ -90,7 +94,8 @@ class RtspServer:
         if credentials:
             self._authorization = "Basic " + base64.b64encode(":".join(credentials).encode()).decode()
         self._stopping = threading.Event()
-        self.frozen = threading.Event()
+        self.is_frozen = threading.Event()
+        self.sent_at: dict[int, float] = {}
         self._clients: dict[threading.Thread, socket.socket] = {}
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._acceptor = threading.Thread(target=self._accept, name="rtsp-accept", daemon=True)
@@ -123,7 +128,7 @@ class RtspServer:
         while not self._stopping.is_set():
             if select.select([self._listener], [], [], 0.05)[0]:
                 connection, _ = self._listener.accept()
-                client = _Client(connection, self._films, self._authorization, self.frozen)
+                client = _Client(connection, self._films, self._authorization, self.is_frozen, self.sent_at)
                 thread = threading.Thread(target=client.serve, name="rtsp-client", daemon=True)
                 self._clients[thread] = connection
                 thread.start()
@@ -137,7 +142,8 @@ class _Client:
         connection: socket.socket,
         films: Mapping[str, Film],
         authorization: str | None,
-        frozen: threading.Event,
+        is_frozen: threading.Event,
+        sent_at: dict[int, float],
     ) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # A client that stops reading must not hold this thread for ever.
@@ -146,7 +152,9 @@ class _Client:
         self._requests = connection.makefile("rb")
         self._films = films
         self._authorization = authorization
-        self._frozen = frozen
+        self._is_frozen = is_frozen
+        self._sent_at = sent_at
+        self._sent = 0
         self._channel: int | None = None
         self._pictures: Iterator[tuple[float, list[bytes]]] = iter(())
         self._due: tuple[float, list[bytes]] | None = None
@@ -225,8 +233,10 @@ class _Client:
             header = struct.pack("!BBHII", 0x80, kind, self._sequence & 0xFFFF, stamp, 1)
             stream += struct.pack("!cBH", b"$", self._channel, len(header) + len(payload)) + header + payload
             self._sequence += 1
-        if not self._frozen.is_set():
+        if not self._is_frozen.is_set():
+            self._sent_at[self._sent] = time.monotonic()
             self._connection.sendall(stream)
+            self._sent += 1
 
 
 def _nal_units(packet: bytes) -> Iterator[bytes]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -47,11 +49,14 @@ def open_container(
     """
     # PyAV rather than OpenCV: 227..236 against 186..190 BGR pictures/s of 1080p on one core, and it tells
     # time stamps, damaged packets and the reason of a failure, where cv2.VideoCapture.read() says False.
+    asked_at = time.monotonic()
     try:
         container = av.open(address, options=dict(options or {}), timeout=timeouts_s)
     except (av.FFmpegError, OSError) as error:
-        waited_s = timeouts_s[0] if timeouts_s else None
-        raise SourceError(f"cannot open {without_password(address)}: {why(error, waited_s)}") from error
+        # Not told by the error: some of FFmpeg's protocols report a timeout as invalid data.
+        is_late = timeouts_s is not None and time.monotonic() - asked_at >= timeouts_s[0]
+        reason = silence(timeouts_s[0]) if timeouts_s and is_late else _why(error)
+        raise SourceError(f"cannot open {without_password(address)}: {reason}") from error
     if container.format.name in _NOT_VIDEO_FORMATS or not _moving_streams(container):
         container.close()
         kind = "text" if container.format.name in _NOT_VIDEO_FORMATS else container.format.long_name
@@ -61,14 +66,16 @@ def open_container(
     return container
 
 
-def why(error: Exception, waited_s: float | None) -> str:
-    """What an FFmpeg error means to the person who wrote the address."""
+def silence(waited_s: float) -> str:
+    """What to say, and to do, when nothing came for ``waited_s`` seconds."""
+    return f"no answer within {waited_s:g} s; check the address and the network, or allow more time"
+
+
+def _why(error: Exception) -> str:
     for kind, reason in _REASONS.items():
         if isinstance(error, kind):
             return reason
-    if isinstance(error, av.ExitError | av.TimeoutError) and waited_s is not None:
-        return f"no answer within {waited_s:g} s; check the address and the network, or allow more time"
-    if isinstance(error, OSError) and error.errno == 5:
+    if isinstance(error, OSError) and error.errno == errno.EIO:
         return "its host is unknown or cannot be reached; check the host name and the network"
     return f"{without_password(str(error))}; check the address"
 

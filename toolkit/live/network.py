@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import av
 
+from toolkit.addresses import without_password
 from toolkit.errors import SourceError
-from toolkit.live.codec import VideoDecoder, open_container, why
+from toolkit.live.codec import VideoDecoder, open_container, silence
 from toolkit.live.reading import InterruptibleSource, Picture
 
 # FFmpeg by habit probes an RTSP stream for two seconds, and then delivers those in one burst of old pictures.
@@ -96,7 +97,9 @@ class NetworkSource(InterruptibleSource):
         except av.FFmpegError as error:
             if self._closing.is_set():
                 return None
-            raise SourceError(f"{self.address} stopped: {why(error, self._read_timeout_s)}") from error
+            is_silent = isinstance(error, av.ExitError | av.TimeoutError)
+            reason = silence(self._read_timeout_s) if is_silent else without_password(str(error))
+            raise SourceError(f"{self.address} stopped: {reason}") from error
 
     def _release(self) -> None:
         self._container.close()

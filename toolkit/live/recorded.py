@@ -46,7 +46,7 @@ class VideoReel:
         low_latency: decode each picture on its own, in time, rather than several at once.
 
     Raises:
-        SourceError: the file cannot be opened or has no video in it.
+        SourceError: the file cannot be opened, has no video in it, or none that can be decoded.
 
     Attributes:
         corrupt_packets: damaged packets met so far.
@@ -58,15 +58,16 @@ class VideoReel:
         self.corrupt_packets = 0
         self.duration_s = 0.0
         with open_container(str(path)) as container:
-            decoder = VideoDecoder(container, low_latency=low_latency)
-            self.fps, self.size_wh = decoder.fps, decoder.size_wh
+            decoder = VideoDecoder(container, low_latency=True)
+            # The first picture, because only it tells whether the film was shot upright, or can be decoded.
+            first = next((f for packet in decoder.packets() for f in decoder.decode(packet)), None)
+            if first is None:
+                raise SourceError(f"no picture of {path} can be decoded; check that it plays elsewhere")
+            height, width = decoder.to_bgr(first).shape[:2]
+            self.fps, self.size_wh = decoder.fps, (width, height)
 
     def show(self, wait_for: Callable[[float], None]) -> Iterator[tuple[float, np.ndarray]]:
-        """See :class:`Reel`.
-
-        Raises:
-            SourceError: not one picture of the file can be decoded.
-        """
+        """See :class:`Reel`."""
         corrupt_before, media_time_s, duration_s = self.corrupt_packets, 0.0, 0.0
         with open_container(str(self._path)) as container:
             decoder = VideoDecoder(container, low_latency=self._low_latency)
@@ -83,8 +84,6 @@ class VideoReel:
                     duration_s = decoder.frame_duration_s(frame)
                     wait_for(media_time_s)
                     yield media_time_s, decoder.to_bgr(frame)
-        if not duration_s:
-            raise SourceError(f"no picture of {self._path} can be decoded; check that it plays elsewhere")
         self.duration_s = media_time_s + duration_s
 
 
