@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
 from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from toolkit.errors import ConfigError, ToolkitError
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
     from toolkit.live_run import LiveReport
 
 # What a command is asked for goes to standard output, what it says on the way to standard error.
-out = Console()
-err = Console(stderr=True)
+# Where there is no terminal to ask for its width, tables get the room they need.
+out = Console(width=None if sys.stdout.isatty() else 110)
+err = Console(stderr=True, width=None if sys.stderr.isatty() else 110)
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -108,12 +111,63 @@ def demo(duration_s: float, out_dir: Path | None, json_path: Path | None) -> Non
     With TOOLKIT_DATA (or ../shared/data) four real videos play as four cameras; without it, clips made here,
     one of which moves the public-domain portrait that comes with matplotlib.
     """
-    from toolkit.live_run import demo_cameras
+    from toolkit.demo import demo_cameras
 
     with err.status("preparing the cameras"):
         cameras = demo_cameras()
     settings = {"cameras": cameras, "duration_s": duration_s, "camera": {"loop": True}}
     _run_live(_load("demo", "live", (), settings), out_dir, json_path, blur_faces=True)
+
+
+@cli.command()
+@click.argument("experiment_and_overrides", nargs=-1, metavar="EXPERIMENT [KEY=VALUE]...")
+@out_option
+@json_option
+def train(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, json_path: Path | None) -> None:
+    """Train a model of apparent gender and age as EXPERIMENT (YAML) says, and record the run in MLflow.
+
+    The best epoch's weights are kept as safetensors, with a JSON card beside them. Ctrl-C ends the training
+    early and keeps what there is.
+
+    \b
+      toolkit train experiments/face-attributes.yaml train.epochs=3
+    """
+    experiment = _load("train", "train", experiment_and_overrides, {})
+    with err.status("loading torch and the data"):
+        from toolkit.learn_run import run_training
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err) as progress:
+        bar = progress.add_task("training", total=None)
+
+        def on_progress(step: int, steps: int, values: dict[str, float]) -> None:
+            progress.update(bar, completed=step, total=steps, description=f"loss {values['train/loss']:.3f}")
+
+        def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
+            progress.console.print(_epoch_line(epoch, metrics), highlight=False, soft_wrap=True)
+
+        result = run_training(experiment, out_dir or _new_folder("train"), on_progress, on_epoch)
+    out.print(f"best epoch {result['best_epoch']}: {result['checkpoint']}", highlight=False, soft_wrap=True)
+    _print_run(result["mlflow_run_id"])
+    _write_json(json_path, result)
+
+
+@cli.command()
+@click.option("--data", default="fairface_test_128", show_default=True, help="A face pack, by name or path.")
+@click.option("--split", default="test", show_default=True, help="train, val, test, or all.")
+@click.option("--checkpoint", default="shipped", show_default=True, help="A trained model (.safetensors).")
+@click.option("--limit", type=int, help="Only the first so many faces.")
+@json_option
+def evaluate(data: str, split: str, checkpoint: str, limit: int | None, json_path: Path | None) -> None:
+    """Score a model on labelled faces: accuracy, age error and calibration, for all and for each group."""
+    with err.status("loading the model"):
+        from toolkit.learn_run import EvaluationConfig, run_evaluation
+    config = EvaluationConfig(data, None if split == "all" else split, checkpoint, limit)
+    with Progress(console=err) as progress:
+        bar = progress.add_task(f"{data}, {split}", total=None)
+        scores = run_evaluation(config, lambda done, total: progress.update(bar, completed=done, total=total))
+    out.print(_score_table(scores))
+    _print_run(scores["mlflow_run_id"])
+    _write_json(json_path, scores)
 
 
 def _run_live(experiment: Experiment, out_dir: Path | None, json_path: Path | None, blur_faces: bool) -> None:
@@ -151,47 +205,35 @@ def _progress_line(statistics: dict[str, Any], elapsed_s: float) -> str:
         f"{name} {values['frames_per_s_now']:.1f}/s {values['skipped']} skipped"
         for name, values in statistics["cameras"].items()
     )
-    return f"{elapsed_s:4.0f} s  {cameras}  p99 {_ms(statistics['latency_ms']['p99'])}"
+    p99 = statistics["latency_ms"]["p99"]
+    return f"{elapsed_s:4.0f} s  {cameras}" + ("" if p99 is None else f", p99 {p99:.0f} ms")
 
 
 def _camera_table(statistics: dict[str, Any], title: str, whole_run: bool = False) -> Table:
     rate = "frames_per_s" if whole_run else "frames_per_s_now"
-    table = Table(title=title, title_justify="left")
-    table.add_column("camera")
-    table.add_column("state")
-    for name in (
-        "read",
-        "analysed",
-        "skipped",
-        "failed",
-        "in flight",
-        "frames/s",
-        "p50",
-        "p95",
-        "p99",
-        "persons",
-    ):
-        table.add_column(name, justify="right")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("camera", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    counts = ("read", "analysed", "skipped", "failed", "in_flight")
+    for title in ("read", "analysed", "skipped", "failed", "in flight", "frames/s", *_PERCENTILES, "persons"):
+        table.add_column(title, justify="right")
     for name, values in statistics["cameras"].items():
-        latency = values["latency_ms"]
-        table.add_row(
-            name,
-            values["state"],
-            *(str(values[count]) for count in ("read", "analysed", "skipped", "failed", "in_flight")),
-            f"{values[rate]:.1f}",
-            *(_ms(latency[p]) for p in ("p50", "p95", "p99")),
-            str(values["persons"]),
-        )
+        table.add_row(name, values["state"], *(str(values[count]) for count in counts), *_rates(values, rate))
     table.add_section()
-    latency = statistics["latency_ms"]
-    table.add_row(
-        "all",
-        *[""] * 6,
-        f"{statistics[rate]:.1f}",
-        *(_ms(latency[p]) for p in latency),
-        str(statistics["persons"]),
-    )
+    table.add_row("all", *[""] * 6, *_rates(statistics, rate))
     return table
+
+
+_PERCENTILES = {"p50 ms": "p50", "p95 ms": "p95", "p99 ms": "p99"}
+
+
+def _rates(values: dict[str, Any], rate: str) -> list[str]:
+    latencies = [values["latency_ms"][key] for key in _PERCENTILES.values()]
+    return [
+        f"{values[rate]:.1f}",
+        *("-" if ms is None else f"{ms:.0f}" for ms in latencies),
+        str(values["persons"]),
+    ]
 
 
 def _print_report(report: LiveReport) -> None:
@@ -207,10 +249,52 @@ def _print_report(report: LiveReport) -> None:
                 err.print(f"[yellow]{name}:[/yellow] {_plain(problem)}", highlight=False, soft_wrap=True)
     for path in report.pictures.values():
         out.print(f"picture: {path}", highlight=False, soft_wrap=True)
-    if statistics["mlflow_run_id"]:
-        out.print(
-            f"MLflow run: {statistics['mlflow_run_id']} (make ui shows it)", highlight=False, soft_wrap=True
-        )
+    _print_run(statistics["mlflow_run_id"])
+
+
+def _epoch_line(epoch: int, metrics: dict[str, float]) -> str:
+    return (
+        f"epoch {epoch}: loss {metrics['train/loss']:.3f}, "
+        f"validation gender {metrics['val/gender_accuracy']:.1%}, "
+        f"age group {metrics['val/age_group_accuracy']:.1%}, {metrics['train/images_per_s']:.0f} images/s"
+    )
+
+
+_SCORES = {
+    "gender_accuracy": "gender",
+    "gender_accuracy_21_60": "gender, 21 to 60",
+    "age_mae_years": "age error, years",
+    "cs5": "within 5 years",
+    "age_group_accuracy": "age group",
+    "age_group_one_off": "age group, one off",
+    "ece": "calibration error",
+}
+
+
+def _score_table(scores: dict[str, Any]) -> Table:
+    table = Table(title="apparent gender (binary label of the data set) and age", box=SIMPLE_HEAD)
+    table.add_column("faces of")
+    for title in ("n", *_SCORES.values()):
+        table.add_column(title, justify="right")
+    table.add_row("all", *_score_cells(scores))
+    for kind, groups in scores["groups"].items():
+        table.add_section()
+        for name, of_group in groups.items():
+            table.add_row(f"{kind}: {name}", *_score_cells(of_group))
+    return table
+
+
+def _score_cells(scores: dict[str, Any]) -> list[str]:
+    cells = [str(scores["n"])]
+    for name in _SCORES:
+        value = scores[name]
+        cells.append("-" if value is None else f"{value:.2f}" if name == "age_mae_years" else f"{value:.1%}")
+    return cells
+
+
+def _print_run(run_id: str | None) -> None:
+    if run_id:
+        out.print(f"MLflow run: {run_id} (make ui shows it)", highlight=False, soft_wrap=True)
 
 
 def _load(name: str, part: str, words: tuple[str, ...], settings: dict[str, Any]) -> Experiment:
@@ -245,10 +329,6 @@ def _write_json(path: Path | None, values: dict[str, Any]) -> None:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-
-
-def _ms(milliseconds: float | None) -> str:
-    return "-" if milliseconds is None else f"{milliseconds:.0f} ms"
 
 
 def _plain(text: str) -> str:

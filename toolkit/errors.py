@@ -26,6 +26,10 @@ class QueueUnavailable(ToolkitError, ConnectionError):
     """Redis does not answer; the text names its address without the password."""
 
 
+class QueueFull(ToolkitError):
+    """A bounded queue has no room, and its policy is to refuse."""
+
+
 class TaskError(ToolkitError, ValueError):
     """A task lacks a field, carries something that cannot travel, or failed in its handler."""
 

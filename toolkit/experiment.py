@@ -65,7 +65,7 @@ class Experiment:
     Attributes:
         name: the file's name without its ending.
         question: what the experiment is to answer, in words.
-        seed: of everything random.
+        seed: of everything random; parts that have a seed of their own take this one unless they name one.
         live: the live run, if it asks for one.
         train: the training, if it asks for one.
     """
@@ -101,6 +101,8 @@ def load_experiment(
         values.setdefault("name", Path(chosen).stem)
     for override in overrides:
         _apply(values, override)
+    if "seed" in values and isinstance(values.get("train"), dict):
+        values["train"].setdefault("seed", values["seed"])
     return build(Experiment, values, str(chosen or "settings"))
 
 

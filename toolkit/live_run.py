@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_cache_dir
+import numpy as np
 
-from toolkit.data.scenes import render_demo_clips
 from toolkit.errors import ConfigError, ModelError, SourceError
 from toolkit.experiment import Experiment, LiveConfig, as_plain, as_yaml
 from toolkit.live.detect import FaceDetector, HaarDetector, YuNetDetector
@@ -22,14 +19,7 @@ from toolkit.live.picture import annotate, encode_jpeg
 from toolkit.live.pipeline import Listener, LivePipeline
 from toolkit.models.catalogue import find_model
 from toolkit.models.predictor import Predictor
-from toolkit.tracking import RunRecord
-
-_DEMO_VIDEOS = {
-    "arcade": "arcade-faces-1080p.mp4",
-    "street": "street-walking-720p.mp4",
-    "demographics": "demographics-pause-270p.gif",
-    "head-pose": "head-pose-pair-270p.gif",
-}
+from toolkit.tracking import RunRecord, prepare_store, run_name
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +66,8 @@ def make_pipeline(config: LiveConfig, listeners: Iterable[Listener] = ()) -> Liv
         ModelError: the detector or the model cannot be loaded.
     """
     predictor = Predictor.load(config.checkpoint, config.device, threads=config.threads)
+    # The first call of a model prepares its kernels; no camera should wait for that.
+    predictor([np.zeros((64, 64, 3), np.uint8)])
     return LivePipeline(
         config.cameras,
         detect=make_detector(config),
@@ -84,18 +76,6 @@ def make_pipeline(config: LiveConfig, listeners: Iterable[Listener] = ()) -> Liv
         camera_config=config.camera,
         listeners=listeners,
     )
-
-
-def demo_cameras() -> dict[str, str]:
-    """Cameras for a first look: the real videos of ``TOOLKIT_DATA`` where it is set, else clips made here."""
-    data = os.environ.get("TOOLKIT_DATA")
-    if data:
-        videos = {name: Path(data) / "videos" / file for name, file in _DEMO_VIDEOS.items()}
-        if all(path.is_file() for path in videos.values()):
-            return {name: str(path) for name, path in videos.items()}
-        logger.warning("the demo's videos are not all in %s; it plays clips made here", data)
-    clips = render_demo_clips(Path(user_cache_dir("toolkit")) / "clips")
-    return {name: str(path) for name, path in clips.items()}
 
 
 def run_live(
@@ -121,11 +101,13 @@ def run_live(
     if config is None:
         raise ConfigError(f"experiment {experiment.name!r} has no part 'live': live: {{cameras: {{...}}}}")
     best = BestPictures()
-    labels = LabelLog(started_at=time.monotonic())
+    labels = LabelLog()
     pipeline = make_pipeline(config, (best, labels))
+    # Before the first frame: loading MLflow beside the street would slow its first seconds.
+    prepare_store()
     pipeline.start()
     _refuse_if_none_is_there(pipeline)
-    record = RunRecord("live", _run_name(experiment), as_plain(experiment))
+    record = RunRecord("live", run_name(experiment.name), as_plain(experiment))
     record.log_text(as_yaml(experiment), "experiment.yaml")
     started = time.monotonic()
     status = "FINISHED"
@@ -203,7 +185,3 @@ def _save_pictures(best: BestPictures, out_dir: Path, blur_faces: bool) -> dict[
         path.write_bytes(encode_jpeg(annotate(result, blur_faces, width_px=1280), quality=90))
         pictures[camera] = path
     return pictures
-
-
-def _run_name(experiment: Experiment) -> str:
-    return f"{experiment.name}-{datetime.now():%Y%m%d-%H%M%S}"

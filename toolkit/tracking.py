@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,17 @@ DEFAULT_STORE = Path("runs")
 def store_uri() -> str:
     """Address of the MLflow store: ``MLFLOW_TRACKING_URI``, else the SQLite file in ``runs``."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DEFAULT_STORE.resolve() / 'mlflow.db'}"
+
+
+def prepare_store() -> None:
+    """Load MLflow and create the store where there is none: several seconds that no measurement should hold.
+
+    A store that does not answer is left for :class:`RunRecord` to report.
+    """
+    try:
+        _client().search_experiments(max_results=1)
+    except Exception as error:  # noqa: BLE001 - a store can fail in any way; the run it records must go on
+        logger.info("the MLflow store is not ready: %s", without_password(str(error)))
 
 
 class RunRecord:
@@ -135,6 +147,11 @@ class RunRecord:
         logger.error("what MLflow did not take lies in %s", path)
 
 
+def run_name(what: str) -> str:
+    """A run's name in the UI: what it is, and when it began."""
+    return f"{what}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings as one, with dotted names."""
     flat: dict[str, Any] = {}
@@ -158,26 +175,33 @@ def machine() -> dict[str, str]:
 def _start_run(
     experiment: str, run_name: str, params: Mapping[str, Any], tags: Mapping[str, str]
 ) -> tuple[MlflowClient, str]:
-    # Read when MLflow is imported, so set before; telemetry would be the only thing that leaves the machine.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    from mlflow import MlflowClient
     from mlflow.entities import Param
 
-    uri = store_uri()
-    if uri.startswith("sqlite:///"):
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    client = MlflowClient(tracking_uri=uri)
-    run = client.create_run(
-        _experiment_id(client, experiment, uri), tags={**machine(), **tags}, run_name=run_name
-    )
+    client = _client()
+    run = client.create_run(_experiment_id(client, experiment), tags={**machine(), **tags}, run_name=run_name)
     client.log_batch(run.info.run_id, params=[Param(k, str(v)[:6000]) for k, v in params.items()])
     return client, run.info.run_id
 
 
-def _experiment_id(client: MlflowClient, name: str, uri: str) -> str:
+def _client() -> MlflowClient:
+    # Read when MLflow is imported, so set before; telemetry would be the only thing that leaves the machine.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow import MlflowClient
+
+    # Its news about tables it creates are not the user's.
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    uri = store_uri()
+    if uri.startswith("sqlite:///"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    return MlflowClient(tracking_uri=uri)
+
+
+def _experiment_id(client: MlflowClient, name: str) -> str:
     known = client.get_experiment_by_name(name)
     if known is not None:
         return known.experiment_id
+    uri = store_uri()
     local = uri.startswith("sqlite:///")
     folder = Path(uri.removeprefix("sqlite:///")).parent / "artifacts" if local else None
     return client.create_experiment(name, artifact_location=folder.as_uri() if folder else None)

@@ -207,7 +207,7 @@ def test_statistics_of_a_run_are_measured_from_capture():
 
 
 def test_listeners_keep_the_best_picture_and_the_labels_over_time():
-    best, log = BestPictures(), LabelLog(started_at=time.monotonic(), every_s=1000)
+    best, log = BestPictures(), LabelLog(every_s=1000)
     with street(Opener(**clips(2, 20)), listeners=[best, log]) as pipeline:
         pipeline.wait(10)
 

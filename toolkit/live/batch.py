@@ -152,7 +152,8 @@ class BatchProcessor:
                 raise RuntimeError("the batch processor is closed; make a new one to add items")
             self._waiting.append((item, future, time.monotonic()))
             self._submitted += 1
-            is_full = len(self._waiting) >= self._batch_size
+            # Not "at least": behind a full batch that is not taken yet, an item begins the next one.
+            is_full = len(self._waiting) % self._batch_size == 0
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="batch", daemon=True)
                 self._thread.start()

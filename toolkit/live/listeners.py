@@ -43,13 +43,14 @@ class BestPictures:
 class LabelLog:
     """Who was labelled what, and when: a row when a person's label changes, and one a second otherwise.
 
+    The column ``time_s`` counts from the first result.
+
     Args:
         every_s: pause between two rows of a person whose shown label stays the same.
-        started_at: monotonic seconds that count as 0 in the column ``time_s``.
     """
 
-    def __init__(self, started_at: float, every_s: float = 1.0) -> None:
-        self._started_at = started_at
+    def __init__(self, every_s: float = 1.0) -> None:
+        self._started_at: float | None = None
         self._every_s = every_s
         self._rows: list[dict[str, Any]] = []
         self._last: dict[tuple[str, int], dict[str, Any]] = {}
@@ -57,6 +58,8 @@ class LabelLog:
 
     def __call__(self, result: FrameResult) -> None:
         """Note what is new."""
+        if self._started_at is None:
+            self._started_at = result.finished_at
         at_s = result.finished_at - self._started_at
         for track in result.tracks:
             row = self._row(result, track, at_s)
