@@ -1,0 +1,139 @@
+"""A training, start to end, on faces anyone could tell apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from made_faces import write_pack
+
+from toolkit.data.faces import load_faces
+from toolkit.errors import ConfigError, ModelError
+from toolkit.evaluation.faces import evaluate_faces
+from toolkit.models.predictor import Predictor
+from toolkit.training.loop import TrainConfig, train
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> TrainConfig:
+    pack = write_pack(tmp_path / "made.parquet", train=48, val=12)
+    return TrainConfig(
+        data=str(pack),
+        backbone="test_resnet",
+        image_px=32,
+        epochs=2,
+        batch_size=8,
+        device="cpu",
+        licence="drawn",
+        out_dir=str(tmp_path / "out"),
+    )
+
+
+def test_a_training_learns_and_leaves_its_best_epoch(config: TrainConfig) -> None:
+    result = train(replace(config, epochs=8, learning_rate=5e-3))
+
+    assert result.checkpoint is not None
+    scores = evaluate_faces(Predictor.load(result.checkpoint, "cpu"), load_faces(config.data, "val"))
+    assert scores["gender_accuracy"] > 0.9
+    best = result.epochs[result.best_epoch - 1]
+    assert scores["gender_accuracy"] == pytest.approx(best["val/gender_accuracy"])
+    assert result.epochs[-1]["train/loss"] < result.epochs[0]["train/loss"]
+
+
+def test_the_card_says_what_the_model_learned_from(config: TrainConfig) -> None:
+    result = train(replace(config, epochs=1))
+
+    assert result.checkpoint is not None
+    card = Predictor.load(result.checkpoint, "cpu").card
+    assert (card.backbone, card.image_px, card.licence) == ("test_resnet", 32, "drawn")
+    assert card.training_data_sha256 == load_faces(config.data).sha256
+    assert card.metrics["epoch"] == 1
+
+
+def test_progress_is_told_at_each_step_and_each_epoch(config: TrainConfig) -> None:
+    steps: list[tuple[int, int]] = []
+    rates: list[float] = []
+    epochs: list[int] = []
+
+    def on_progress(step: int, total: int, values: dict[str, float]) -> None:
+        steps.append((step, total))
+        rates.append(values["train/learning_rate"])
+
+    train(config, on_progress, lambda epoch, metrics: epochs.append(epoch))
+
+    assert steps == [(step, 12) for step in range(1, 13)]
+    assert epochs == [1, 2]
+    assert max(rates) <= config.learning_rate
+    assert rates[-1] < 0.1 * max(rates)
+
+
+def test_the_same_seed_gives_the_same_model(config: TrainConfig) -> None:
+    one, other = train(replace(config, epochs=1)), train(replace(config, epochs=1))
+
+    assert one.epochs[0]["train/loss"] == other.epochs[0]["train/loss"]
+    assert train(replace(config, epochs=1, seed=8)).epochs[0]["train/loss"] != one.epochs[0]["train/loss"]
+
+
+def test_ctrl_c_keeps_the_best_checkpoint_so_far(config: TrainConfig) -> None:
+    def interrupt(step: int, total: int, values: dict[str, float]) -> None:
+        if step == 8:
+            raise KeyboardInterrupt
+
+    result = train(config, interrupt)
+
+    assert result.was_interrupted
+    assert result.best_epoch == 1
+    assert result.checkpoint is not None
+    Predictor.load(result.checkpoint, "cpu")
+
+
+def test_a_budget_of_minutes_ends_the_training_with_a_low_learning_rate(config: TrainConfig) -> None:
+    rates: list[float] = []
+
+    result = train(
+        replace(config, epochs=100_000, minutes=0.02),
+        lambda step, total, values: rates.append(values["train/learning_rate"]),
+    )
+
+    assert 1 < result.seconds < 10
+    assert rates[-1] < 0.3 * config.learning_rate
+    assert result.checkpoint is not None
+
+
+def test_vectors_are_not_decayed(config: TrainConfig) -> None:
+    from toolkit.training.loop import Training
+
+    groups = Training(config).optimiser.param_groups
+
+    assert {p.ndim > 1 for p in groups[0]["params"]} == {True}
+    assert {p.ndim for p in groups[1]["params"]} == {1}
+    assert groups[1]["weight_decay"] == 0.0
+
+
+def test_fewer_faces_than_a_batch_is_said(config: TrainConfig) -> None:
+    with pytest.raises(ConfigError, match="48 faces do not fill a batch of 64"):
+        train(replace(config, batch_size=64))
+
+
+def test_an_unknown_backbone_is_said_before_anything_is_learned(config: TrainConfig) -> None:
+    with pytest.raises(ModelError, match="did you mean 'test_resnet'"):
+        train(replace(config, backbone="test_resnett"))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": 0}, {"minutes": -1.0}, {"warmup_share": 1.0}, {"learning_rate": 0.0}]
+)
+def test_a_setting_out_of_range_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        TrainConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_threads_are_set_as_asked(config: TrainConfig) -> None:
+    before = torch.get_num_threads()
+    try:
+        train(replace(config, epochs=1, threads=1))
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
