@@ -1,0 +1,218 @@
+"""One command from a bare machine to a running toolkit: needs Python 3.11 or newer and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+USAGE = """\
+python3 run.py COMMAND [ARGUMENTS ...]
+
+  demo    a live run of several cameras, on videos any machine has
+  test    the tests; arguments go to pytest, such as: test -k queue
+  lint    style, types and spelling
+  check   lint, then test: what to run before a commit
+  lab     JupyterLab with the notebooks
+  ui      the MLflow pages of the recorded runs, at http://127.0.0.1:5000
+  setup   only make .venv and fill it, as every command does first
+  lock    renew requirements.lock from pyproject.toml; lock --upgrade takes newer versions
+"""
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+EXE = ".exe" if os.name == "nt" else ""
+PYTHON = BIN / f"python{EXE}"
+LOCK = ROOT / "requirements.lock"
+STAMP = VENV / "set-up.txt"
+
+OLDEST, TOO_NEW = (3, 11), (3, 14)
+EXTRAS = "notebooks,test,dev"
+
+# torch names exactly these itself, where they belong. In the lock they would come with a CPU-only torch too.
+LEFT_TO_TORCH = re.compile(r"(nvidia-|triton|cuda-)")
+
+Command = list[str]
+
+
+def main(arguments: list[str]) -> int:
+    """Set up if needed, run the command, and hand its exit code on."""
+    name, *rest = arguments or ["help"]
+    if name in ("help", "-h", "--help"):
+        print(USAGE, end="")
+        return 0
+    if name not in {"demo", "test", "lint", "check", "lab", "ui", "setup", "lock"}:
+        print(f"run.py: no command {name!r}\n\n{USAGE}", end="", file=sys.stderr)
+        return 2
+    try:
+        set_up()
+        if name == "lock":
+            return renew_lock(rest)
+        return run_all(commands(name, rest))
+    except SetUpError as error:
+        print(f"run.py: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def commands(name: str, rest: list[str]) -> list[Command]:
+    """What ``name`` stands for, as command lines of the environment."""
+    python = str(PYTHON)
+    test = [python, "-m", "pytest", *rest]
+    lint = [
+        [python, "-m", "ruff", "check", "."],
+        [python, "-m", "ruff", "format", "--check", "."],
+        [python, "-m", "mypy"],
+        [python, "-m", "codespell_lib"],
+    ]
+    if name == "ui":
+        (ROOT / "runs").mkdir(exist_ok=True)
+        # One worker and no job runner: half a gigabyte instead of two, for one reader on this machine.
+        os.environ.update(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", MLFLOW_DISABLE_TELEMETRY="true")
+    store = ["--backend-store-uri", "sqlite:///runs/mlflow.db", "--artifacts-destination", "runs/artifacts"]
+    ui = [python, "-m", "mlflow", "server", *store, "--host", "127.0.0.1", "--workers", "1", *rest]
+    return {
+        "setup": [],
+        "demo": [[str(BIN / f"toolkit{EXE}"), "demo", *rest]],
+        "test": [test],
+        "lint": lint,
+        "check": [*lint, test],
+        "lab": [[python, "-m", "jupyterlab", "notebooks", *rest]],
+        "ui": [ui],
+    }[name]
+
+
+def run_all(command_lines: list[Command]) -> int:
+    """Run one after the other, all of them even if one fails; the first failure's exit code, else 0."""
+    codes = []
+    for command in command_lines:
+        if len(command_lines) > 1:
+            say(" ".join(part if part != str(PYTHON) else "python" for part in command))
+        codes.append(run(command))
+    return next((code for code in codes if code), 0)
+
+
+# --- The environment ---
+
+
+class SetUpError(Exception):
+    """The environment cannot be made; the text says what is missing and how to get it."""
+
+
+def set_up() -> None:
+    """Make ``.venv`` and install into it what the lock names; at once when that was done before."""
+    if not OLDEST <= sys.version_info[:2] < TOO_NEW:
+        here = ".".join(map(str, sys.version_info[:3]))
+        raise SetUpError(
+            f"needs Python 3.11, 3.12 or 3.13, this is {here}: start it as python3.12 run.py ..."
+        )
+    place = f"{ROOT} {sys.version_info[0]}.{sys.version_info[1]}"
+    content = hashlib.sha256(LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    stamp = STAMP.read_text(encoding="utf-8").splitlines() if STAMP.exists() else []
+    if stamp == [place, content] and PYTHON.exists():
+        return
+    started_at = time.monotonic()
+    if not PYTHON.exists() or (stamp and stamp[0] != place):
+        # Scripts of an environment carry its path: one moved, or made for another Python, is of no use.
+        make_environment()
+    install()
+    STAMP.write_text(f"{place}\n{content}\n", encoding="utf-8")
+    say(f"set up in {time.monotonic() - started_at:.0f} s; the next start is instant")
+
+
+def make_environment() -> None:
+    """Make an empty ``.venv``."""
+    say(f"making {VENV}")
+    if importlib.util.find_spec("ensurepip"):
+        made = run([sys.executable, "-m", "venv", "--clear", str(VENV)]) == 0
+    else:
+        # Debian and Ubuntu keep ensurepip in a package of its own; uv or the system's pip can do without it.
+        can_install = shutil.which("uv") or importlib.util.find_spec("pip")
+        bare = [sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV)]
+        made = bool(can_install) and run(bare) == 0
+    if not made:
+        raise SetUpError(
+            f"cannot make {VENV}: on Debian or Ubuntu, apt-get install python3-venv; then try again"
+        )
+
+
+def install() -> None:
+    """Install the lock's pins and this project, with uv where it can be had, else with pip."""
+    what = ["-r", str(LOCK), "-e", f".[{EXTRAS}]"]
+    uv = find_uv()
+    if uv:
+        say("installing the packages of requirements.lock with uv: minutes and some 7 GB the first time")
+        if run([uv, "pip", "install", "--python", str(PYTHON), *what]) == 0:
+            return
+    say("installing the packages of requirements.lock with pip, which takes longer than uv")
+    if run([*pip(), "install", "--quiet", *what]) != 0:
+        raise SetUpError("the packages cannot be installed; the lines above say why. Is the network up?")
+
+
+def find_uv() -> str | None:
+    """A uv to install with: the environment's own, the machine's, or one that pip brings."""
+    own = BIN / f"uv{EXE}"
+    if not own.exists():
+        on_path = shutil.which("uv")
+        if on_path:
+            return on_path
+        say("fetching uv")
+        run([*pip(), "install", "--quiet", "uv"])
+    return str(own) if own.exists() else None
+
+
+def pip() -> Command:
+    """Command of a pip that installs into the environment."""
+    quiet = ["--disable-pip-version-check"]
+    if list(VENV.glob("[Ll]ib*/**/site-packages/pip")):
+        return [str(PYTHON), "-m", "pip", *quiet]
+    return [sys.executable, "-m", "pip", "--python", str(PYTHON), *quiet]
+
+
+def renew_lock(rest: list[str]) -> int:
+    """Resolve pyproject.toml for every supported Python and system, and keep the pins alone."""
+    uv = find_uv()
+    if uv is None:
+        raise SetUpError("the lock needs uv, which cannot be installed here")
+    resolve = [uv, "pip", "compile", "pyproject.toml", "--output-file", LOCK.name, "--quiet", *rest]
+    scope = ["--all-extras", "--universal", "--python-version", "3.11"]
+    code = run([*resolve, *scope, "--no-emit-index-url", "--no-header", "--no-annotate"])
+    lines = LOCK.read_text(encoding="utf-8").splitlines(keepends=True)
+    LOCK.write_text("".join(line for line in lines if not LEFT_TO_TORCH.match(line)), encoding="utf-8")
+    return code
+
+
+# --- Small things ---
+
+
+def say(text: str) -> None:
+    """One line about what happens now."""
+    print(f"run.py: {text}", flush=True)
+
+
+def run(command: Command) -> int:
+    """Run a command in the project's folder and wait for it; its exit code as a shell would tell it."""
+    try:
+        child = subprocess.Popen(command, cwd=ROOT)
+    except OSError as error:
+        raise SetUpError(f"cannot start {command[0]}: {error.strerror}; python3 run.py setup") from error
+    with child:
+        while True:
+            try:
+                code = child.wait()
+                return code if code >= 0 else 128 - code
+            except KeyboardInterrupt:
+                # Ctrl-C reached the child as well; it stops in its own good time.
+                continue
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
