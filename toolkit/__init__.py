@@ -1,1 +1,54 @@
 """Live multi-camera runs that researchers can trust."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from toolkit.live.batch import BatchProcessor, FrameBatchProcessor
+    from toolkit.live.camera_pool import CameraPool, CameraWorker, camera_pool
+    from toolkit.live.pipeline import LivePipeline
+    from toolkit.live.source import open_source
+    from toolkit.models.predictor import Predictor
+    from toolkit.work.task_queue import TaskQueue
+    from toolkit.work.worker_pool import WorkerPool
+
+# Loaded when first used: a worker needs no camera, a camera no torch, and `import toolkit` neither.
+_HOMES = {
+    "BatchProcessor": "toolkit.live.batch",
+    "CameraPool": "toolkit.live.camera_pool",
+    "CameraWorker": "toolkit.live.camera_pool",
+    "FrameBatchProcessor": "toolkit.live.batch",
+    "LivePipeline": "toolkit.live.pipeline",
+    "Predictor": "toolkit.models.predictor",
+    "TaskQueue": "toolkit.work.task_queue",
+    "WorkerPool": "toolkit.work.worker_pool",
+    "camera_pool": "toolkit.live.camera_pool",
+    "open_source": "toolkit.live.source",
+}
+
+__all__ = [
+    "BatchProcessor",
+    "CameraPool",
+    "CameraWorker",
+    "FrameBatchProcessor",
+    "LivePipeline",
+    "Predictor",
+    "TaskQueue",
+    "WorkerPool",
+    "camera_pool",
+    "open_source",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'toolkit' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
