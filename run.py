@@ -150,7 +150,7 @@ def install() -> None:
     uv = find_uv()
     if uv:
         say("installing the packages of requirements.lock with uv: minutes and some 7 GB the first time")
-        if run([uv, "pip", "install", "--python", str(PYTHON), *what]) == 0:
+        if run([uv, "pip", "install", "--quiet", "--python", str(PYTHON), *what]) == 0:
             return
     say("installing the packages of requirements.lock with pip, which takes longer than uv")
     if run([*pip(), "install", "--quiet", *what]) != 0:
