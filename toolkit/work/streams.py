@@ -1,0 +1,274 @@
+"""The tasks of one queue as they lie in Redis: put, taken, finished or put back in bulk."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from toolkit.work import scripts
+from toolkit.work.connection import BLOCK_S, GroupMissing, RedisConnection
+
+# A body of so many bytes lies apart from its entry: below, one round trip more costs as much as the copies.
+_APART_BYTES = 32_768
+_APART_EXPIRES_MS = 600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One task in hand, still encoded.
+
+    Attributes:
+        level: its priority, 1 (high) to 3 (low).
+        entry_id: its place in the stream of that priority.
+        task_id: the id its sender was given.
+        result_key: the list its result is to be put on; "" for none.
+        body_key: where the encoded task lies when it lies apart; else "".
+        body: the encoded task.
+        attempt: 1 when it is in hand for the first time.
+        is_orphan: whether it was taken over from a holder that died.
+        is_expired: whether its deadline has passed.
+        waited_ms: how long it was ready before it was taken; 0 when a worker was waiting for it.
+    """
+
+    level: int
+    entry_id: bytes
+    task_id: str
+    result_key: str
+    body_key: str
+    body: bytes
+    attempt: int
+    is_orphan: bool
+    is_expired: bool
+    waited_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How one task in hand ended: "done", "failed", "expired" or "taken", with its encoded result."""
+
+    entry: Entry
+    outcome: str
+    result: bytes = b""
+    error: str = ""
+    traceback: str = ""
+
+
+class TaskStreams:
+    """The streams of one queue, seen by one consumer; safe to use from any number of threads.
+
+    Args:
+        connection: the Redis they lie in.
+        name: name of the queue.
+        lease_s: a task in hand that was not renewed for so long belongs to whoever asks next.
+        results_expire_s: results that nobody fetches are deleted after this time.
+    """
+
+    def __init__(
+        self, connection: RedisConnection, name: str, lease_s: float, results_expire_s: float
+    ) -> None:
+        self._connection = connection
+        self._keys = scripts.keys_of(name)
+        self._lease_ms = max(1, round(lease_s * 1000))
+        self._expire_ms = max(1, round(results_expire_s * 1000))
+        self._look_for_stale_at = 0.0
+        self._become_new()
+
+    def new_ids(self, number: int) -> list[str]:
+        """Ids that no other process will ever give."""
+        if os.getpid() != self._pid:
+            self._become_new()
+        return [f"{self._prefix}-{n}" for n in itertools.islice(self._numbers, number)]
+
+    @property
+    def result_key(self) -> str:
+        """Key of the list on which results for this process are put."""
+        if os.getpid() != self._pid:
+            self._become_new()
+        return f"{self._keys[0].rsplit(':', 2)[0]}:results:{self._prefix}"
+
+    def put(
+        self,
+        ids_and_bodies: Sequence[tuple[str, bytes]],
+        level: int,
+        result_key: str = "",
+        delay_s: float = 0.0,
+        lifetime_s: float = 0.0,
+        max_waiting: int = 0,
+        drop_oldest: bool = False,
+    ) -> int:
+        """Add tasks in order; returns how many there was room for (all, unless ``max_waiting`` is set)."""
+        settings = [
+            level,
+            _ms(delay_s),
+            _ms(lifetime_s),
+            max_waiting,
+            int(drop_oldest),
+            result_key,
+            self._expire_ms,
+        ]
+        for task_id, body in ids_and_bodies:
+            if len(body) >= _APART_BYTES:
+                self._connection.call("SET", self._keys[-1] + task_id, body, "PX", _APART_EXPIRES_MS)
+        short = ((task_id, body if len(body) < _APART_BYTES else b"") for task_id, body in ids_and_bodies)
+        return self._run(scripts.PUT, *settings, *itertools.chain.from_iterable(short))
+
+    def take(
+        self, max_tasks: int, timeout_s: float, is_wanted: Callable[[], bool] = lambda: True
+    ) -> list[Entry]:
+        """Take up to ``max_tasks``, the highest priority first; wait up to ``timeout_s`` for the first one.
+
+        A task whose worker is gone comes first, and alone. ``is_wanted`` is asked between two waits.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            now_ms, next_due_ms, rows = self._run(scripts.TAKE, self._consumer, max_tasks, self._stale_ms())
+            wait_s = min(deadline - time.monotonic(), BLOCK_S)
+            if next_due_ms > 0:
+                wait_s = min(wait_s, next_due_ms / 1000)
+            if not rows and wait_s > 0 and is_wanted():
+                rows = self._wait_for_new(wait_s, max_tasks)
+            if rows or time.monotonic() >= deadline or not is_wanted():
+                entries = [self._entry(row, now_ms) for row in rows]
+                if any(entry.is_orphan for entry in entries):
+                    # Its worker held more, as a rule.
+                    self._look_for_stale_at = 0.0
+                return self._with_bodies(entries)
+
+    def finish(self, finished: Iterable[Finished]) -> int:
+        """Store the results and let the tasks go; returns how many another worker had finished before."""
+        args: list[Any] = [self._expire_ms, scripts.KEPT_DEAD]
+        for end in finished:
+            entry = end.entry
+            args += (entry.level, entry.entry_id, end.outcome, entry.result_key, end.result, end.error)
+            args += (end.traceback, entry.body_key)
+        return self._run(scripts.FINISH, *args) if len(args) > 2 else 0
+
+    def put_back(self, entries: Iterable[Entry], delay_s: float = 0.0, is_retry: bool = False) -> int:
+        """Put tasks in hand back at the end of the queue; a retry counts as an attempt, a return does not."""
+        args: list[Any] = ["retried" if is_retry else ""]
+        for entry in entries:
+            args += (
+                entry.level,
+                entry.entry_id,
+                _ms(delay_s),
+                entry.attempt if is_retry else entry.attempt - 1,
+            )
+        return self._run(scripts.PUT_BACK, *args) if len(args) > 1 else 0
+
+    def renew(self, entries: Iterable[Entry]) -> int:
+        """Start the lease of tasks in hand anew; returns how many are lost to another worker."""
+        args = [part for entry in entries for part in (entry.level, entry.entry_id)]
+        return self._run(scripts.RENEW, self._consumer, *args) if args else 0
+
+    def size(self) -> int:
+        """Number of tasks that nobody has taken yet, delayed ones included."""
+        return self._run(scripts.SIZE)
+
+    def look(self) -> dict[str, Any]:
+        """Numbers of tasks by state, and counters since the queue was made."""
+        waiting, in_hand, delayed, dead, oldest_ms, counters = self._run(scripts.LOOK)
+        names = [name.decode() for name in counters[::2]]
+        return {
+            "waiting": waiting,
+            "in_hand": in_hand,
+            "delayed": delayed,
+            "dead": dead,
+            "oldest_s": None if oldest_ms < 0 else oldest_ms / 1000,
+            **dict(zip(names, map(int, counters[1::2]), strict=True)),
+        }
+
+    def clear(self) -> int:
+        """Drop every task that nobody has taken; returns how many."""
+        return self._run(scripts.CLEAR)
+
+    def retire(self) -> None:
+        """Forget this consumer; what it still holds goes to others when the lease ends."""
+        self._run(scripts.RETIRE, self._consumer)
+
+    def pop_results(self, max_results: int, timeout_s: float) -> list[bytes]:
+        """Fetch results for this process, oldest first; wait up to ``timeout_s`` for the first one."""
+        key = self.result_key
+        found = self._connection.call("LPOP", key, max_results)
+        if found or timeout_s <= 0:
+            return found or []
+        first = self._connection.call("BLPOP", key, max(0.001, min(timeout_s, BLOCK_S)))
+        if first is None:
+            return []
+        rest = self._connection.call("LPOP", key, max_results - 1) if max_results > 1 else None
+        return [first[1], *(rest or [])]
+
+    def _become_new(self) -> None:
+        # A forked child is another consumer with other ids: it must not answer for its parent.
+        self._pid = os.getpid()
+        self._prefix = uuid.uuid4().hex[:12]
+        self._numbers = itertools.count(1)
+        self._consumer = f"{socket.gethostname()}-{self._pid}-{self._prefix}"
+
+    def _stale_ms(self) -> int:
+        """The lease when it is time to look for tasks of dead workers, four times a lease; else 0."""
+        now = time.monotonic()
+        if now < self._look_for_stale_at:
+            return 0
+        self._look_for_stale_at = now + self._lease_ms / 4000
+        return self._lease_ms
+
+    def _wait_for_new(self, wait_s: float, max_tasks: int) -> list[Any]:
+        streams = self._keys[: len(scripts.LEVELS)]
+        command = ["XREADGROUP", "GROUP", scripts.GROUP, self._consumer, "COUNT", max_tasks]
+        command += ["BLOCK", max(1, round(wait_s * 1000)), "STREAMS", *streams, *">" * len(streams)]
+        levels = {key.encode(): level for level, key in enumerate(streams, start=1)}
+        try:
+            answer = self._connection.call(*command) or []
+        except GroupMissing:
+            return []
+        rows = [[levels[key], *entry, 1] for key, entries in answer for entry in entries]
+        # Several priorities may come at once, each with as many as were asked for.
+        self.put_back([self._entry(row, 0) for row in rows[max_tasks:]])
+        return rows[:max_tasks]
+
+    def _entry(self, row: Sequence[Any], now_ms: int) -> Entry:
+        level, entry_id, fields, deliveries = row
+        named = dict(zip(fields[::2], fields[1::2], strict=True))
+        task_id = named.get(b"i", entry_id).decode(errors="replace")
+        body = named.get(b"b", b"")
+        return Entry(
+            level=level,
+            entry_id=entry_id,
+            task_id=task_id,
+            result_key=named.get(b"r", b"").decode(errors="replace"),
+            body_key="" if body else self._keys[-1] + task_id,
+            body=body,
+            attempt=_number(named.get(b"a")) + deliveries,
+            is_orphan=deliveries > 1,
+            is_expired=0 < _number(named.get(b"x")) < now_ms,
+            waited_ms=max(0, now_ms - _number(entry_id.split(b"-")[0])),
+        )
+
+    def _with_bodies(self, entries: list[Entry]) -> list[Entry]:
+        keys = [entry.body_key for entry in entries if entry.body_key]
+        if not keys:
+            return entries
+        bodies = iter(self._connection.call("MGET", *keys))
+        return [replace(entry, body=next(bodies) or b"") if entry.body_key else entry for entry in entries]
+
+    def _run(self, script: str, *args: Any) -> Any:
+        try:
+            return self._connection.run(script, self._keys, *args)
+        except GroupMissing:
+            self._connection.run(scripts.MAKE_GROUPS, self._keys)
+            return self._connection.run(script, self._keys, *args)
+
+
+def _ms(seconds: float) -> int:
+    return max(0, round(seconds * 1000))
+
+
+def _number(text: bytes | None) -> int:
+    # Whoever reaches the Redis can put anything into the stream; what is no number counts as none.
+    return int(text) if text and text.isdigit() else 0

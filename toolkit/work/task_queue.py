@@ -1,0 +1,447 @@
+"""A queue of plain dicts in Redis: what is put in comes out equal, and a task in hand is never lost."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from toolkit.errors import ConfigError, QueueFull, QueueUnavailable, TaskError, did_you_mean
+from toolkit.work.codec import MAX_TASK_BYTES, decode, encode
+from toolkit.work.connection import RedisConnection
+from toolkit.work.results import ResultBox, TaskHandle
+from toolkit.work.scripts import LEVELS
+from toolkit.work.streams import Entry, Finished, TaskStreams
+
+_log = logging.getLogger(__name__)
+
+Task = dict[str, Any]
+Priority = Literal["high", "normal", "low"]
+
+# One command to Redis carries at most so much: other clients wait while it runs.
+_PUT_AT_ONCE, _PUT_AT_ONCE_BYTES = 200, 4_000_000
+_FULL_QUEUE_LOOK_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInHand:
+    """One task taken from the queue, held until :meth:`TaskQueue.finish` is given one of its ends.
+
+    Attributes:
+        task_id: its id.
+        task: what was enqueued.
+        attempt: 1 when it is taken for the first time.
+        entry: its place in Redis.
+    """
+
+    task_id: str
+    task: Task
+    attempt: int
+    entry: Entry
+
+    def done(self, value: Any = None) -> Finished:
+        """The end of a task that worked.
+
+        Raises:
+            TaskError: ``value`` cannot travel.
+        """
+        return Finished(self.entry, "done", self._record(status="done", result=value))
+
+    def failed(self, error: str, traceback: str = "") -> Finished:
+        """The end of a task that failed for good: it goes to the dead letters."""
+        return Finished(self.entry, "failed", self._record(status="failed", error=error), error, traceback)
+
+    def expired(self) -> Finished:
+        """The end of a task whose deadline passed before it was begun."""
+        error = "its deadline passed before a worker was free"
+        return Finished(self.entry, "expired", self._record(status="expired", error=error))
+
+    def _record(self, **fields: Any) -> bytes:
+        if not self.entry.result_key:
+            return b""
+        record = {"task_id": self.task_id, "type": self.task.get("type"), **fields, "attempts": self.attempt}
+        return encode(record, name="result")
+
+
+class TaskQueue:
+    """A queue of plain dicts in Redis, shared by all that give its name.
+
+    A task that is taken stays in Redis until it is finished; when its holder dies, it comes back after
+    ``lease_s``. So a task may run twice, and is never lost. Safe to use from any number of threads.
+
+    Args:
+        name: name of the queue.
+        url: address of a Redis of 6.2 or later. None takes REDIS_URL, else a private server of this process.
+        lease_s: how long a holder may stay silent before its tasks go to others. Holders renew three times
+            in that time, so a slow task is not run twice; all users of a queue must give the same.
+        max_attempts: a task whose holder dies so often is not tried again; it goes to the dead letters.
+        max_waiting: the most tasks that may wait; None for no limit.
+        when_full: "wait" for room, "refuse" with QueueFull, or "drop_oldest".
+        max_task_bytes: the most bytes one encoded task may have.
+        results_expire_s: results that nobody fetches are deleted after this time.
+
+    Raises:
+        ConfigError: a setting is out of its range, or ``url`` is no address.
+        QueueUnavailable: no ``url``, and no redis-server to start. A Redis that is away raises later.
+
+    >>> with TaskQueue("example") as queue:
+    ...     task_id = queue.enqueue({"id": 1, "type": "analysis", "data": [1.5, (2, 3)]})
+    ...     queue.dequeue()
+    {'id': 1, 'type': 'analysis', 'data': [1.5, (2, 3)]}
+    """
+
+    def __init__(
+        self,
+        name: str = "tasks",
+        url: str | None = None,
+        *,
+        lease_s: float = 15.0,
+        max_attempts: int = 3,
+        max_waiting: int | None = None,
+        when_full: Literal["wait", "refuse", "drop_oldest"] = "wait",
+        max_task_bytes: int = MAX_TASK_BYTES,
+        results_expire_s: float = 3600.0,
+    ) -> None:
+        if not (lease_s > 0 and max_attempts > 0 and max_task_bytes > 0 and results_expire_s > 0):
+            raise ConfigError("lease_s, max_attempts, max_task_bytes and results_expire_s must be above 0")
+        if max_waiting is not None and max_waiting < 1:
+            raise ConfigError(f"max_waiting must be at least 1 or None, got {max_waiting}")
+        if when_full not in _WHEN_FULL:
+            raise ConfigError(f"when_full has no choice {when_full!r}; {did_you_mean(when_full, _WHEN_FULL)}")
+        self.name = name
+        self.lease_s = lease_s
+        self.max_attempts = max_attempts
+        self._max_waiting = max_waiting or 0
+        self._when_full = when_full
+        self._max_task_bytes = max_task_bytes
+        self._connection = RedisConnection(url)
+        self._streams = TaskStreams(self._connection, name, lease_s, results_expire_s)
+        self._results = ResultBox(self._streams)
+
+    @property
+    def url(self) -> str:
+        """The address for other processes; it holds the password, if there is one."""
+        return self._connection.url
+
+    def __enter__(self) -> TaskQueue:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Putting in
+
+    def enqueue(
+        self,
+        task: Task,
+        *,
+        priority: Priority = "normal",
+        delay_s: float = 0.0,
+        deadline_s: float | None = None,
+    ) -> str:
+        """Put one task at the end of the queue; nobody is told of its result.
+
+        Args:
+            task: a dict of plain data and arrays (:func:`toolkit.work.codec.encode`).
+            priority: "high" tasks are taken before "normal" ones, these before "low" ones.
+            delay_s: the task is not taken earlier.
+            deadline_s: when it was not begun by then, it is skipped and counted as expired.
+
+        Returns:
+            The id of the task.
+
+        Raises:
+            TaskError: the task is no dict, is too big, or holds something that cannot travel.
+            QueueFull: the queue is full and its policy is to refuse.
+            QueueUnavailable: Redis does not answer. The task may have arrived all the same.
+        """
+        return self.enqueue_many([task], priority=priority, delay_s=delay_s, deadline_s=deadline_s)[0]
+
+    def enqueue_many(
+        self,
+        tasks: Iterable[Task],
+        *,
+        priority: Priority = "normal",
+        delay_s: float = 0.0,
+        deadline_s: float | None = None,
+    ) -> list[str]:
+        """Put many tasks at the end of the queue, in order and in bulk; as :meth:`enqueue`."""
+        bodies = [self._encode(task) for task in tasks]
+        task_ids = self._streams.new_ids(len(bodies))
+        self._put(task_ids, bodies, "", priority, delay_s, deadline_s)
+        return task_ids
+
+    def submit(self, task: Task, **options: Any) -> TaskHandle:
+        """As :meth:`enqueue`, and the result comes back: ask the handle, or :meth:`get_results`."""
+        return self.submit_many([task], **options)[0]
+
+    def submit_many(
+        self,
+        tasks: Iterable[Task],
+        *,
+        priority: Priority = "normal",
+        delay_s: float = 0.0,
+        deadline_s: float | None = None,
+    ) -> list[TaskHandle]:
+        """As :meth:`enqueue_many`, and the results come back: ask the handles, or :meth:`get_results`."""
+        bodies = [self._encode(task) for task in tasks]
+        handles = [self._results.handle(task_id) for task_id in self._streams.new_ids(len(bodies))]
+        try:
+            self._put(handles, bodies, self._streams.result_key, priority, delay_s, deadline_s)
+        except (QueueFull, QueueUnavailable):
+            self._results.forget(len(handles))
+            raise
+        return handles
+
+    def get_results(self, max_results: int = 10, timeout: float | None = None) -> list[dict[str, Any]]:
+        """Fetch results of submitted tasks, each once, in the order in which they came.
+
+        Args:
+            max_results: the most to fetch.
+            timeout: wait so many seconds until there are ``max_results``, or all that are still to come.
+                None takes what is there now.
+
+        Returns:
+            ``{"task_id", "type", "status": "done", "result": what the handler returned, "attempts"}``, or
+            with the status "failed", "expired" or "dropped" and an "error" in place of the result.
+        """
+        return self._results.collect(max_results, timeout)
+
+    # Taking out
+
+    def dequeue(self, timeout: float | None = None) -> Task | None:
+        """Take the next task and let it go at once; if this process dies then, nobody else does it.
+
+        :meth:`lease` is the safe way.
+
+        Args:
+            timeout: wait so many seconds for one, fractions included. None or 0 does not wait.
+
+        Returns:
+            A dict equal to the one that was enqueued, or None.
+        """
+        return next(iter(self.dequeue_many(1, timeout)), None)
+
+    def dequeue_many(self, max_tasks: int, timeout: float | None = None) -> list[Task]:
+        """Take up to ``max_tasks`` at once, waiting for the first one; as :meth:`dequeue`."""
+        in_hand = self.take(max_tasks, timeout)
+        self._streams.finish(Finished(hand.entry, "taken") for hand in in_hand)
+        return [hand.task for hand in in_hand]
+
+    @contextlib.contextmanager
+    def lease(self, timeout: float | None = None) -> Iterator[Task | None]:
+        """The safe way to take a task: it is done when the block ends, and comes back when the block raises.
+
+        The lease is renewed while the block runs. A task that raised ``max_attempts`` times goes to the
+        dead letters.
+
+        >>> with TaskQueue("example") as queue, queue.lease(timeout=0.01) as task:
+        ...     task is None
+        True
+        """
+        with self.lease_many(1, timeout) as tasks:
+            yield next(iter(tasks), None)
+
+    @contextlib.contextmanager
+    def lease_many(self, max_tasks: int, timeout: float | None = None) -> Iterator[list[Task]]:
+        """As :meth:`lease`, for up to ``max_tasks`` together: done or come back as one."""
+        in_hand = self.take(max_tasks, timeout)
+        try:
+            with self._renewing(in_hand):
+                yield [hand.task for hand in in_hand]
+        except BaseException as error:
+            worn_out = [hand for hand in in_hand if hand.attempt >= self.max_attempts]
+            self.put_back([hand for hand in in_hand if hand.attempt < self.max_attempts], is_retry=True)
+            self.finish(hand.failed(f"{type(error).__name__}: {error}") for hand in worn_out)
+            raise
+        self.finish(hand.done() for hand in in_hand)
+
+    def take(
+        self, max_tasks: int = 1, timeout: float | None = None, is_wanted: Callable[[], bool] = lambda: True
+    ) -> list[TaskInHand]:
+        """Take tasks in hand: each must be finished, put back, or renewed within ``lease_s``.
+
+        Args:
+            max_tasks: the most to take.
+            timeout: the longest wait for the first one, in seconds; None does not wait.
+            is_wanted: asked twice a second while waiting; False ends the wait.
+
+        Returns:
+            The highest priority first. A task whose holder died comes alone.
+        """
+        deadline = time.monotonic() + (timeout or 0.0)
+        while True:
+            left_s = max(0.0, deadline - time.monotonic())
+            entries = self._streams.take(max_tasks, left_s, is_wanted)
+            in_hand = self._open(entries)
+            if in_hand or not entries:
+                return in_hand
+
+    def finish(self, ends: Iterable[Finished]) -> int:
+        """Store results and let the tasks go, in bulk; returns how many others had finished before."""
+        return self._streams.finish(ends)
+
+    def put_back(self, in_hand: Iterable[TaskInHand], delay_s: float = 0.0, is_retry: bool = False) -> int:
+        """Put tasks in hand back at the end of the queue; ``is_retry`` counts it as an attempt."""
+        return self._streams.put_back((hand.entry for hand in in_hand), delay_s, is_retry)
+
+    def renew(self, in_hand: Iterable[TaskInHand]) -> int:
+        """Start the lease of tasks in hand anew; returns how many went to another holder meanwhile."""
+        return self._streams.renew(hand.entry for hand in in_hand)
+
+    # Looking
+
+    def size(self) -> int:
+        """Number of tasks that nobody has taken yet, delayed ones included."""
+        return self._streams.size()
+
+    get_queue_size = size
+
+    def statistics(self) -> dict[str, Any]:
+        """Tasks by state, and counters over the life of the queue.
+
+        ``waiting``, ``in_hand``, ``delayed``, ``dead``, ``oldest_s``; ``enqueued``, ``done``, ``failed``,
+        ``taken`` (by dequeue), ``expired``, ``dropped``, ``cleared``, ``retried``, ``taken_over`` (from a
+        dead holder) and ``late`` (finished a second time, the second result let go).
+        """
+        return {**dict.fromkeys(_COUNTERS, 0), **self._streams.look()}
+
+    get_statistics = statistics
+
+    def health(self) -> dict[str, Any]:
+        """``reachable``, ``address``, ``round_trip_ms``, ``redis_version``, ``memory_mb``; or ``error``.
+
+        Never raises, is back within a second, and hides the password.
+        """
+        return self._connection.health()
+
+    def is_available(self) -> bool:
+        """Whether Redis answers now; known within a second."""
+        return self._connection.is_available()
+
+    def clear(self) -> int:
+        """Drop every task that nobody has taken; returns how many."""
+        return self._streams.clear()
+
+    def close(self) -> None:
+        """Close the connections; tasks and results stay. Harmless when called twice or with Redis away."""
+        with contextlib.suppress(QueueUnavailable):
+            self._streams.retire()
+        self._connection.close()
+
+    def _encode(self, task: Task) -> bytes:
+        if not isinstance(task, dict):
+            raise TaskError(
+                f"a task is a dict, got a {type(task).__name__}; wrap it: {{'type': ..., 'data': ...}}"
+            )
+        return encode(task, self._max_task_bytes)
+
+    def _put(
+        self,
+        task_ids: list[Any],
+        bodies: list[bytes],
+        result_key: str,
+        priority: str,
+        delay_s: float,
+        deadline_s: float | None,
+    ) -> None:
+        if priority not in LEVELS:
+            raise ConfigError(f"there is no priority {priority!r}; {did_you_mean(priority, LEVELS)}")
+        if delay_s < 0 or (deadline_s is not None and deadline_s <= 0):
+            raise ConfigError(
+                f"delay_s must be 0 or more and deadline_s above 0, got {delay_s} and {deadline_s}"
+            )
+        waiting = list(zip(task_ids, bodies, strict=True))
+        while waiting:
+            bulk = _first_bulk(waiting)
+            put = self._streams.put(
+                bulk,
+                LEVELS.index(priority) + 1,
+                result_key,
+                delay_s,
+                deadline_s or 0.0,
+                self._max_waiting,
+                self._when_full == "drop_oldest",
+            )
+            waiting = waiting[put:]
+            if put < len(bulk) and self._when_full == "refuse":
+                raise QueueFull(
+                    f"queue {self.name!r} holds its {self._max_waiting} tasks; {len(waiting)} of "
+                    f"{len(bodies)} were refused: take some, raise max_waiting, or choose another when_full"
+                )
+            if put < len(bulk):
+                time.sleep(_FULL_QUEUE_LOOK_S)
+
+    def _open(self, entries: list[Entry]) -> list[TaskInHand]:
+        """Decode; what expired, cannot be read, or outlived too many holders is finished here."""
+        good: list[TaskInHand] = []
+        ended: list[Finished] = []
+        for entry in entries:
+            hand = TaskInHand(entry.task_id, {}, entry.attempt, entry)
+            if entry.attempt > self.max_attempts and entry.is_orphan:
+                ended.append(hand.failed(f"its worker died {entry.attempt - 1} times"))
+                continue
+            try:
+                task = decode(entry.body)
+                if not isinstance(task, dict):
+                    raise TaskError(f"a task is a dict, got a {type(task).__name__}")
+            except TaskError as error:
+                ended.append(hand.failed(f"TaskError: {error}"))
+                continue
+            hand = TaskInHand(entry.task_id, task, entry.attempt, entry)
+            if entry.is_expired:
+                ended.append(hand.expired())
+            else:
+                good.append(hand)
+        self._streams.finish(ended)
+        return good
+
+    @contextlib.contextmanager
+    def _renewing(self, in_hand: list[TaskInHand]) -> Iterator[None]:
+        is_over = threading.Event()
+
+        def renew() -> None:
+            while not is_over.wait(self.lease_s / 3):
+                try:
+                    self.renew(in_hand)
+                except QueueUnavailable as error:
+                    _log.warning("a lease could not be renewed: %s", error)
+
+        thread = threading.Thread(target=renew, name=f"lease-{self.name}", daemon=True)
+        if in_hand:
+            thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            if in_hand:
+                thread.join()
+
+
+_WHEN_FULL = ("wait", "refuse", "drop_oldest")
+_COUNTERS = (
+    "enqueued",
+    "done",
+    "failed",
+    "taken",
+    "expired",
+    "dropped",
+    "cleared",
+    "retried",
+    "taken_over",
+    "late",
+)
+
+
+def _first_bulk(waiting: list[tuple[Any, bytes]]) -> list[tuple[Any, bytes]]:
+    """As many of the first tasks as one command may carry; at least one."""
+    total = 0
+    for number, (_, body) in enumerate(waiting[:_PUT_AT_ONCE]):
+        total += len(body)
+        if number and total > _PUT_AT_ONCE_BYTES:
+            return waiting[:number]
+    return waiting[:_PUT_AT_ONCE]
