@@ -46,9 +46,9 @@ def cli(verbose: bool) -> None:
     Cameras in, people found, apparent gender and age told, and every run recorded with its throughput,
     latency and accuracy.
     """
-    handler = RichHandler(console=err, show_time=False, show_path=False)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
-    logging.getLogger("toolkit").setLevel(logging.INFO if verbose else logging.WARNING)
+    logger = logging.getLogger("toolkit")
+    logger.handlers = [RichHandler(console=err, show_time=False, show_path=False)]
+    logger.setLevel(logging.INFO if verbose else logging.WARNING)
 
 
 def main() -> None:
@@ -97,6 +97,8 @@ def live(
         settings["cameras"] = dict(map(_named_source, cameras))
     if duration_s is not None:
         settings["duration_s"] = duration_s
+    if not (cameras or any("=" not in word for word in experiment_and_overrides)):
+        raise ConfigError("which cameras? Give --camera NAME=SOURCE, once for each, or an experiment (YAML)")
     experiment = _load("live", "live", experiment_and_overrides, settings)
     _run_live(experiment, out_dir, json_path, blur_faces=not no_blur)
 
@@ -132,7 +134,7 @@ def train(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, json_
     \b
       toolkit train experiments/face-attributes.yaml train.epochs=3
     """
-    experiment = _load("train", "train", experiment_and_overrides, {})
+    experiment = _load("train", "train", experiment_and_overrides)
     with err.status("loading torch and the data"):
         from toolkit.learn_run import run_training
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -171,6 +173,10 @@ def evaluate(data: str, split: str, checkpoint: str, limit: int | None, json_pat
 
 
 def _run_live(experiment: Experiment, out_dir: Path | None, json_path: Path | None, blur_faces: bool) -> None:
+    from toolkit.live.camera import check_recordings
+
+    # Before the seconds that torch takes to load: a wrong path is told at once.
+    check_recordings(experiment.live.cameras.values() if experiment.live else ())
     with err.status("loading detector and model"):
         from toolkit.live_run import run_live
     folder = out_dir or _new_folder("live")
@@ -297,15 +303,15 @@ def _print_run(run_id: str | None) -> None:
         out.print(f"MLflow run: {run_id} (make ui shows it)", highlight=False, soft_wrap=True)
 
 
-def _load(name: str, part: str, words: tuple[str, ...], settings: dict[str, Any]) -> Experiment:
+def _load(name: str, part: str, words: tuple[str, ...], settings: dict[str, Any] | None = None) -> Experiment:
     """The experiment from a YAML file, KEY=VALUE words and the command's own options."""
     from toolkit.experiment import load_experiment
 
     files = [word for word in words if "=" not in word]
     if len(files) > 1:
         raise ConfigError(f"one experiment at a time, got {', '.join(files)}; settings are written KEY=VALUE")
-    laid_over: dict[str, Any] = {part: settings}
-    if not files:
+    laid_over: dict[str, Any] | None = None if settings is None else {part: settings}
+    if laid_over is not None and not files:
         laid_over["name"] = name
     return load_experiment(files[0] if files else None, [word for word in words if "=" in word], laid_over)
 
@@ -334,3 +340,7 @@ def _write_json(path: Path | None, values: dict[str, Any]) -> None:
 def _plain(text: str) -> str:
     """Text in which rich finds no markup."""
     return text.replace("[", r"\[")
+
+
+if __name__ == "__main__":
+    main()

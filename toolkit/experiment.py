@@ -18,7 +18,7 @@ from toolkit.addresses import without_password
 from toolkit.errors import ConfigError, did_you_mean
 from toolkit.live.camera import CameraConfig
 from toolkit.live.pipeline import PipelineConfig
-from toolkit.training.loop import TrainConfig
+from toolkit.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,15 @@ def load_experiment(
     """Read and check an experiment.
 
     Args:
-        path: a YAML file; None takes the one named by ``TOOLKIT_EXPERIMENT``, as notebooks run in batch do.
+        path: a YAML file; with neither this nor settings, the one named by ``TOOLKIT_EXPERIMENT`` is taken,
+            as notebooks run in batch do.
         overrides: ``key=value`` texts, the key with dots (``train.epochs=3``), the value in YAML.
-        settings: nested values laid over the file's, under the overrides; with them no file is needed.
+        settings: nested values laid over the file's, under the overrides.
 
     Raises:
         ConfigError: the file cannot be read, or a key or value in it is not right; the text names it.
     """
-    chosen = path or os.environ.get("TOOLKIT_EXPERIMENT")
+    chosen = path or (os.environ.get("TOOLKIT_EXPERIMENT") if settings is None else None)
     if chosen is None and settings is None:
         raise ConfigError("no experiment given: name a YAML file, or set TOOLKIT_EXPERIMENT to one")
     values = _read_yaml(Path(chosen)) if chosen else {}

@@ -13,7 +13,8 @@ from toolkit.data.faces import load_faces
 from toolkit.errors import ConfigError, ModelError
 from toolkit.evaluation.faces import evaluate_faces
 from toolkit.models.predictor import Predictor
-from toolkit.training.loop import TrainConfig, train
+from toolkit.training.config import TrainConfig
+from toolkit.training.loop import train
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from toolkit.addresses import without_password
 from toolkit.errors import ConfigError, SourceError, ToolkitError
 from toolkit.live.mailbox import Mailbox
-from toolkit.live.source import Source, open_source
+from toolkit.live.source import NETWORK_SCHEMES, Source, open_source
 from toolkit.records import Frame
 from toolkit.stats import FrameLedger, RateMeter
 
@@ -299,7 +299,19 @@ class Camera:
         self._state = to
 
 
+def check_recordings(addresses: Iterable[Address]) -> None:
+    """Open and close every file and folder among the addresses; cameras are left alone.
+
+    Raises:
+        SourceError: one cannot be opened.
+    """
+    for address in addresses:
+        if not is_live_address(address):
+            open_source(address).close()
+
+
 def is_live_address(address: Address) -> bool:
-    """Whether the address names a camera that may be away now and back later: a URL or a USB number."""
+    """Whether the address names a camera that may be away now and back later: on the network, or USB."""
     text = str(address)
-    return "://" in text or text.isdigit() or text.startswith("/dev/video")
+    scheme, is_url, _ = text.partition("://")
+    return scheme.lower() in NETWORK_SCHEMES if is_url else text.isdigit() or text.startswith("/dev/video")

@@ -1,0 +1,150 @@
+"""The command line as a person uses it: what it prints, writes, and says of a mistake."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from clips import write_clip
+
+from toolkit.cli import main
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run ``toolkit WORDS`` in a folder of its own; gives exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["toolkit", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return ended.value.code or 0, said.out, said.err
+
+    return run
+
+
+def test_a_live_run_leaves_its_table_its_json_its_pictures_and_its_record(run, tmp_path):
+    from mlflow import MlflowClient
+
+    for name in ("a", "b"):
+        write_clip(tmp_path / f"{name}.mp4")
+    words = "live -c door=a.mp4 -c hall=b.mp4 --json out/result.json --out out live.detector=haar"
+
+    code, out, _ = run(*words.split())
+
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert code == 0
+    assert "door" in out
+    for camera in ("door", "hall"):
+        counts = result["cameras"][camera]
+        settled = sum(counts[key] for key in ("analysed", "skipped", "failed", "in_flight"))
+        assert counts["read"] == settled == 30
+        assert (tmp_path / "out" / f"{camera}.jpg").read_bytes()[:2] == b"\xff\xd8"
+    record = MlflowClient(f"sqlite:///{tmp_path}/runs/mlflow.db").get_run(result["mlflow_run_id"])
+    assert record.data.metrics["live/door/read"] == 30
+    assert record.data.metrics["live/latency_p99_ms"] == result["latency_ms"]["p99"]
+
+
+def test_every_frame_of_a_recording_is_analysed_when_asked(run, tmp_path):
+    write_clip(tmp_path / "a.mp4")
+
+    words = "live -c door=a.mp4 --every-frame --json result.json live.detector=haar"
+    run(*words.split())
+
+    counts = json.loads((tmp_path / "result.json").read_text())["cameras"]["door"]
+    assert (counts["analysed"], counts["skipped"]) == (30, 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["live", "-c", "door=nowhere.mp4"], "no such file or folder"),
+        (["live", "-c", "door=text.mp4"], "text.mp4"),
+        (["live", "-c", "door=empty"], "empty"),
+        (["live", "-c", "door"], "NAME=SOURCE"),
+        (["live", "-c", "door=ftp://x/y"], "no camera speaks 'ftp'; did you mean 'rtsp'?"),
+        (["live"], "which cameras? Give --camera NAME=SOURCE"),
+        (["train"], "no experiment given"),
+        (["live", "typo.yaml"], "unknown key 'durations_s'; did you mean 'duration_s'?"),
+        (["live", "nowhere.yaml"], "cannot read the experiment nowhere.yaml"),
+        (["live", "-c", "door=clip.mp4", "live.pipelin.batch_size=4"], "did you mean 'pipeline'?"),
+        (["train", "typo.yaml"], "unknown key"),
+        (["evaluate", "--data", "nowhere.parquet"], "nowhere.parquet"),
+    ],
+)
+def test_a_mistake_ends_in_one_line_that_says_what_to_do(run, tmp_path, words, said):
+    write_clip(tmp_path / "clip.mp4")
+    (tmp_path / "text.mp4").write_text("these are words")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "typo.yaml").write_text("live: {cameras: {a: clip.mp4}, durations_s: 5}\n")
+
+    code, out, err = run(*words)
+
+    assert code == 1
+    assert out == ""
+    assert said in err
+    assert err.splitlines()[-1].startswith("error:")
+    assert "Traceback" not in err
+
+
+def test_a_camera_that_is_nowhere_to_be_found_is_a_mistake_too(run):
+    code, _, err = run("live", "-c", "door=rtsp://me:secret@127.0.0.1:9/1", "live.detector=haar")
+
+    assert code == 1
+    assert "no camera can be opened" in err
+    assert "secret" not in err
+
+
+def test_a_checkpoint_of_another_shape_is_refused(run, tmp_path):
+    from importlib.resources import files
+
+    weights = files("toolkit.models") / "weights"
+    (tmp_path / "other.safetensors").write_bytes((weights / "face_attributes.safetensors").read_bytes())
+    card = json.loads((weights / "face_attributes.json").read_text())
+    (tmp_path / "other.json").write_text(json.dumps(card | {"backbone": "resnet18"}))
+    write_clip(tmp_path / "clip.mp4")
+
+    code, _, err = run("live", "-c", "a=clip.mp4", "live.checkpoint=other.safetensors", "live.detector=haar")
+
+    assert code == 1
+    assert "other.safetensors" in err.replace("\n", "")
+
+
+def test_help_is_there_for_every_command(run):
+    for words in ((), ("live",), ("demo",), ("train",), ("evaluate",)):
+        code, out, _ = run(*words, "--help")
+
+        assert code == 0
+        assert "Usage" in out
+
+
+def test_ctrl_c_ends_a_run_with_its_report(tmp_path):
+    write_clip(tmp_path / "a.mp4")
+    words = "live -c door=a.mp4 --loop --json result.json live.detector=haar"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "toolkit.cli", *words.split()],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    # The first progress line says that the run goes on.
+    first_line = process.stderr.readline()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+
+    assert "door" in first_line
+    assert process.returncode == 0
+    assert "Traceback" not in err
+    counts = json.loads((tmp_path / "result.json").read_text())["cameras"]["door"]
+    assert counts["state"] == "stopped"
+    assert counts["read"] == counts["analysed"] + counts["skipped"]
+    assert "MLflow run" in out
