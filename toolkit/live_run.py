@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 Progress = Callable[[dict[str, Any], float], None]
 """``on_progress(statistics, elapsed_s)``, a few times a second, in the caller's thread."""
+
+MakePipeline = Callable[[LiveConfig, Iterable[Listener]], LivePipeline]
+"""See :func:`make_pipeline`."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,106 @@ def make_pipeline(config: LiveConfig, listeners: Iterable[Listener] = ()) -> Liv
     )
 
 
+class LiveRun:
+    """One live run, step by step: whoever shows it keeps the time.
+
+    ::
+
+        run = LiveRun(experiment, out_dir)
+        run.start()
+        while not run.wait(0.25):
+            show(run.statistics())
+        report = run.finish()
+
+    Args:
+        experiment: must have a part ``live``.
+        out_dir: folder for the sample pictures.
+        blur_faces: hide who is in the sample pictures.
+        listeners: told of every result, beside those that make the report.
+        make: stands in for :func:`make_pipeline`.
+
+    Raises:
+        ConfigError: the experiment has no part ``live``.
+        ModelError: the detector or the model cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        out_dir: Path,
+        blur_faces: bool = True,
+        listeners: Iterable[Listener] = (),
+        make: MakePipeline = make_pipeline,
+    ) -> None:
+        if experiment.live is None:
+            raise ConfigError(
+                f"experiment {experiment.name!r} has no part 'live': live: {{cameras: {{...}}}}"
+            )
+        self._experiment = experiment
+        self._duration_s = math.inf if experiment.live.duration_s is None else experiment.live.duration_s
+        self._out_dir = out_dir
+        self._blur_faces = blur_faces
+        self._best = BestPictures()
+        self._labels = LabelLog()
+        self._pipeline = make(experiment.live, (self._best, self._labels, *listeners))
+
+    def start(self) -> None:
+        """Open the cameras and begin to record.
+
+        Raises:
+            SourceError: no camera can be opened, or one that cannot come back.
+        """
+        # Before the first frame: loading MLflow beside the street would slow its first seconds.
+        prepare_store()
+        self._pipeline.start()
+        _refuse_if_none_is_there(self._pipeline)
+        name = self._experiment.name
+        self._record = RunRecord("live", run_name(name), as_plain(self._experiment))
+        self._record.log_text(as_yaml(self._experiment), "experiment.yaml")
+        self._started = self._recorded_at = time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._started
+
+    def statistics(self) -> dict[str, Any]:
+        """See :meth:`LivePipeline.statistics`."""
+        return self._pipeline.statistics()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Let it run for ``timeout_s``; call it several times a second, the rates are recorded here.
+
+        Returns:
+            True when every camera has ended or ``live.duration_s`` is over.
+        """
+        if self._pipeline.wait(max(0.0, min(timeout_s, self._duration_s - self.elapsed_s))):
+            return True
+        if time.monotonic() - self._recorded_at >= 1.0:
+            self._recorded_at = time.monotonic()
+            self._record_rates()
+        return self.elapsed_s >= self._duration_s
+
+    def finish(self, status: str = "FINISHED") -> LiveReport:
+        """Stop the street, save the pictures, complete the record; ``status`` is a word of MLflow."""
+        elapsed_s = self.elapsed_s
+        self._pipeline.stop()
+        statistics = self.statistics() | {"elapsed_s": round(elapsed_s, 3)}
+        pictures = _save_pictures(self._best, self._out_dir, self._blur_faces)
+        for path in pictures.values():
+            self._record.log_file(path, "pictures")
+        self._record.log_metrics(live_metrics(statistics), step=round(elapsed_s))
+        self._record.log_table(self._labels.rows(), "labels.json")
+        statistics["mlflow_run_id"] = self._record.close(status)
+        return LiveReport(statistics, self._labels.rows(), pictures)
+
+    def _record_rates(self) -> None:
+        statistics = self.statistics()
+        now = {"live/fps_now": statistics["frames_per_s_now"]}
+        now |= {f"live/{c}/fps_now": v["frames_per_s_now"] for c, v in statistics["cameras"].items()}
+        self._record.log_metrics(now, step=round(self.elapsed_s))
+
+
 def run_live(
     experiment: Experiment,
     out_dir: Path,
@@ -86,47 +190,21 @@ def run_live(
 ) -> LiveReport:
     """Run until the cameras end, ``live.duration_s`` is over, or Ctrl-C; then save, record, report.
 
-    Args:
-        experiment: must have a part ``live``.
-        out_dir: folder for the sample pictures.
-        on_progress: see :data:`Progress`.
-        blur_faces: hide who is in the sample pictures.
-
-    Raises:
-        ConfigError: the experiment has no part ``live``.
-        SourceError: no camera can be opened, or one that cannot come back.
-        ModelError: the detector or the model cannot be loaded.
+    Args and errors are those of :class:`LiveRun`; for ``on_progress`` see :data:`Progress`.
     """
-    config = experiment.live
-    if config is None:
-        raise ConfigError(f"experiment {experiment.name!r} has no part 'live': live: {{cameras: {{...}}}}")
-    best = BestPictures()
-    labels = LabelLog()
-    pipeline = make_pipeline(config, (best, labels))
-    # Before the first frame: loading MLflow beside the street would slow its first seconds.
-    prepare_store()
-    pipeline.start()
-    _refuse_if_none_is_there(pipeline)
-    record = RunRecord("live", run_name(experiment.name), as_plain(experiment))
-    record.log_text(as_yaml(experiment), "experiment.yaml")
-    started = time.monotonic()
-    status = "FINISHED"
+    run = LiveRun(experiment, out_dir, blur_faces)
+    run.start()
+    status = "FAILED"
     try:
-        _watch(pipeline, record, config.duration_s, started, on_progress)
+        while not run.wait(0.25):
+            on_progress(run.statistics(), run.elapsed_s)
+        status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
-        logger.info("stopped by hand after %.1f s", time.monotonic() - started)
+        logger.info("stopped by hand after %.1f s", run.elapsed_s)
     finally:
-        elapsed_s = time.monotonic() - started
-        pipeline.stop()
-    statistics = pipeline.statistics() | {"elapsed_s": round(elapsed_s, 3)}
-    pictures = _save_pictures(best, out_dir, blur_faces)
-    for path in pictures.values():
-        record.log_file(path, "pictures")
-    record.log_metrics(live_metrics(statistics), step=round(elapsed_s))
-    record.log_table(labels.rows(), "labels.json")
-    statistics["mlflow_run_id"] = record.close(status)
-    return LiveReport(statistics, labels.rows(), pictures)
+        report = run.finish(status)
+    return report
 
 
 def live_metrics(statistics: dict[str, Any]) -> dict[str, float | None]:
@@ -144,29 +222,6 @@ def live_metrics(statistics: dict[str, Any]) -> dict[str, float | None]:
         for count in ("read", "analysed", "skipped", "failed", "persons"):
             metrics[f"live/{camera}/{count}"] = values[count]
     return metrics
-
-
-def _watch(
-    pipeline: LivePipeline,
-    record: RunRecord,
-    duration_s: float | None,
-    started: float,
-    on_progress: Progress,
-) -> None:
-    """Report four times a second, record once a second, until the run is over."""
-    recorded_at = started
-    while True:
-        elapsed_s = time.monotonic() - started
-        left_s = 0.25 if duration_s is None else min(0.25, duration_s - elapsed_s)
-        if left_s <= 0 or pipeline.wait(left_s):
-            return
-        statistics = pipeline.statistics()
-        on_progress(statistics, time.monotonic() - started)
-        if time.monotonic() - recorded_at >= 1.0:
-            recorded_at = time.monotonic()
-            now = {"live/fps_now": statistics["frames_per_s_now"]}
-            now |= {f"live/{c}/fps_now": v["frames_per_s_now"] for c, v in statistics["cameras"].items()}
-            record.log_metrics(now, step=round(recorded_at - started))
 
 
 def _refuse_if_none_is_there(pipeline: LivePipeline) -> None:
