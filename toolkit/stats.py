@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -72,6 +73,7 @@ class LatencyMeter:
 
     _SMALLEST_S = 1e-6
     _GROWTH = 1.01
+    _LOG_GROWTH = math.log(_GROWTH)
     _BINS = 2320
 
     def __init__(self) -> None:
@@ -82,7 +84,7 @@ class LatencyMeter:
     def add(self, seconds: float) -> None:
         """Record one latency."""
         ratio = max(seconds, self._SMALLEST_S) / self._SMALLEST_S
-        index = min(int(np.log(ratio) / np.log(self._GROWTH)), self._BINS - 1)
+        index = min(int(math.log(ratio) / self._LOG_GROWTH), self._BINS - 1)
         with self._lock:
             self._counts[index] += 1
             self._max_s = max(self._max_s, seconds)

@@ -49,6 +49,7 @@ class RedisConnection:
         self.address = without_password(self.url)
         self._client = self._connect(CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S)
         self._scripts: dict[str, Any] = {}
+        self._waiting_ids: set[int] = set()
 
     def call(self, *command: Any) -> Any:
         """Run one command; the answer is as Redis sent it, texts as bytes.
@@ -66,6 +67,28 @@ class RedisConnection:
         )
         with self._plain_errors():
             return known(keys, args)
+
+    def wait(self, *command: Any) -> Any:
+        """Run one command that may wait inside Redis, at most :data:`BLOCK_S`; :meth:`wake` ends the wait."""
+        with self._plain_errors(), self._client.client() as bound:
+            line: Any = bound.connection
+            try:
+                # Sent together: once the id is known here, the command waits there.
+                line.send_packed_command(line.pack_commands([("CLIENT", "ID"), command]))
+                client_id = line.read_response()
+                self._waiting_ids.add(client_id)
+                try:
+                    return line.read_response()
+                finally:
+                    self._waiting_ids.discard(client_id)
+            except BaseException:
+                line.disconnect()
+                raise
+
+    def wake(self) -> None:
+        """End every :meth:`wait` of this process now, with the answer that nothing came."""
+        for client_id in list(self._waiting_ids):
+            self.call("CLIENT", "UNBLOCK", client_id)
 
     def is_available(self) -> bool:
         """Whether Redis answers now; known within a second."""
@@ -114,7 +137,6 @@ class RedisConnection:
             raise ConfigError(
                 f"{self.address!r} is no address of a Redis; expected redis://HOST:PORT/0 or unix:///PATH"
             ) from None
-        client.set_response_callback("XREADGROUP", lambda answer, **_: answer)
         return client
 
     @contextlib.contextmanager
@@ -124,7 +146,9 @@ class RedisConnection:
         except redis.ResponseError as error:
             if any(words in str(error) for words in _NO_GROUP):
                 raise GroupMissing(f"Redis at {self.address} has no such queue yet: {error}") from error
-            hint = "; fetch or clear() what waits, or give it more memory" if "maxmemory" in str(error) else ""
+            hint = (
+                "; fetch or clear() what waits, or give it more memory" if "maxmemory" in str(error) else ""
+            )
             raise QueueUnavailable(f"Redis at {self.address} refuses: {error}{hint}") from error
         except (redis.RedisError, OSError) as error:
             raise QueueUnavailable(

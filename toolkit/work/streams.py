@@ -224,7 +224,7 @@ class TaskStreams:
         command += ["BLOCK", max(1, round(wait_s * 1000)), "STREAMS", *streams, *">" * len(streams)]
         levels = {key.encode(): level for level, key in enumerate(streams, start=1)}
         try:
-            answer = self._connection.call(*command) or []
+            answer = self._connection.wait(*command) or []
         except GroupMissing:
             return []
         rows = [[levels[key], *entry, 1] for key, entries in answer for entry in entries]

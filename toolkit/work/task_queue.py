@@ -268,7 +268,7 @@ class TaskQueue:
         Args:
             max_tasks: the most to take.
             timeout: the longest wait for the first one, in seconds; None does not wait.
-            is_wanted: asked twice a second while waiting; False ends the wait.
+            is_wanted: asked twice a second while waiting, and by :meth:`wake`; False ends the wait.
 
         Returns:
             The highest priority first. A task whose holder died comes alone.
@@ -292,6 +292,10 @@ class TaskQueue:
     def renew(self, in_hand: Iterable[TaskInHand]) -> int:
         """Start the lease of tasks in hand anew; returns how many went to another holder meanwhile."""
         return self._streams.renew(hand.entry for hand in in_hand)
+
+    def wake(self) -> None:
+        """Let every waiting :meth:`take` ask its ``is_wanted`` now."""
+        self._connection.wake()
 
     # Looking
 

@@ -1,0 +1,202 @@
+"""Threads that empty a queue: take a task, run its handler, have the result stored."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from toolkit.errors import QueueUnavailable, TaskError
+from toolkit.stats import LatencyMeter, RateMeter
+from toolkit.work.handlers import Handler, batch_size, run_handler
+from toolkit.work.recorder import Recorder
+from toolkit.work.streams import Finished
+from toolkit.work.task_queue import TaskInHand, TaskQueue
+
+_log = logging.getLogger(__name__)
+
+# So much work is taken ahead: enough to hide the way to Redis, too little to keep from an idle neighbour.
+_AHEAD_S = 0.02
+_AHEAD_TASKS = 100
+_PATIENCE_S = 60.0
+_OUTAGE_LOOK_S = 0.2
+
+
+class ThreadCrew:
+    """The workers of one process, from :meth:`start` to :meth:`stop`; it is not started twice.
+
+    The threads share the tasks in hand, and one of them at a time asks Redis for more: it runs the first
+    task it gets, and the next idle one asks meanwhile.
+
+    Args:
+        queue: where tasks come from and results go.
+        handlers: handler by task type.
+        num_workers: number of threads.
+        retries: how often a task whose handler raised is tried again.
+        retry_wait_s: wait before the first retry, doubled for each further one.
+    """
+
+    def __init__(
+        self,
+        queue: TaskQueue,
+        handlers: Mapping[str, Handler],
+        num_workers: int,
+        retries: int = 0,
+        retry_wait_s: float = 1.0,
+    ) -> None:
+        self._queue = queue
+        self._handlers = handlers
+        self._retries = retries
+        self._retry_wait_s = retry_wait_s
+        self._recorder = Recorder(queue)
+        self._stopping = threading.Event()
+        self._turn = threading.Lock()
+        self._ahead: deque[TaskInHand] = deque()
+        self._largest_batch = max(map(batch_size, handlers.values()), default=0)
+        self._task_s = _AHEAD_S
+        self._books = threading.Lock()
+        self._idle = 0
+        self._counts = {"done": 0, "failed": 0, "retried": 0, "outages": 0}
+        self._run_times, self._wait_times, self._rate = LatencyMeter(), LatencyMeter(), RateMeter()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"worker-{queue.name}-{number}", daemon=True)
+            for number in range(num_workers)
+        ]
+
+    def start(self) -> None:
+        """Start the threads."""
+        self._recorder.start()
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout_s: float) -> list[str]:
+        """Finish what is begun, put back what is not, store the results; all within ``timeout_s``.
+
+        Returns:
+            Names of the threads that were still busy then. Their tasks go to others when the lease ends.
+        """
+        deadline = time.monotonic() + timeout_s
+        self._stopping.set()
+        # Without Redis nobody waits in it.
+        with contextlib.suppress(QueueUnavailable):
+            self._queue.wake()
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        try:
+            self._queue.put_back(self._ahead)
+        except QueueUnavailable as error:
+            _log.warning("%d tasks were not put back, their lease will end: %s", len(self._ahead), error)
+        self._recorder.let_go(self._ahead)
+        # At least a moment: results that are there already should not wait for a lease to end.
+        is_stored = self._recorder.stop(max(0.5, deadline - time.monotonic()))
+        names = [thread.name for thread in self._threads if thread.is_alive()]
+        if names or not is_stored:
+            _log.warning("still busy after %.1f s: %s", timeout_s, ", ".join(names) or "storing results")
+        return names
+
+    def statistics(self) -> dict[str, Any]:
+        """Counts, tasks a second, and times of this process's workers since :meth:`start`."""
+        with self._books:
+            counts, idle = dict(self._counts), self._idle
+        alive = sum(thread.is_alive() for thread in self._threads)
+        return {
+            "workers": alive,
+            "busy": max(0, alive - idle),
+            "in_hand": self._recorder.held,
+            **counts,
+            "tasks_per_s": round(self._rate.per_s, 1),
+            "run_ms": self._run_times.snapshot_ms(),
+            "wait_ms": self._wait_times.snapshot_ms(),
+        }
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                in_hand = self._next()
+                if in_hand:
+                    self._perform(in_hand)
+            except QueueUnavailable as error:
+                with self._books:
+                    self._counts["outages"] += 1
+                _log.warning("no tasks while Redis is away: %s", error)
+                self._stopping.wait(_OUTAGE_LOOK_S)
+
+    def _next(self) -> list[TaskInHand]:
+        """The next task, or the next batch of one type."""
+        with self._books:
+            self._idle += 1
+        try:
+            with self._turn:
+                if not self._ahead:
+                    fresh = self._queue.take(
+                        self._appetite(), _PATIENCE_S, lambda: not self._stopping.is_set()
+                    )
+                    self._recorder.hold(fresh)
+                    self._ahead.extend(fresh)
+                if not self._ahead or self._stopping.is_set():
+                    return []
+                return self._pick()
+        finally:
+            with self._books:
+                self._idle -= 1
+
+    def _appetite(self) -> int:
+        each = max(1, min(_AHEAD_TASKS, int(_AHEAD_S / max(self._task_s, 1e-6))))
+        return max(each * max(self._idle, 1), self._largest_batch)
+
+    def _pick(self) -> list[TaskInHand]:
+        first = self._ahead.popleft()
+        task_type = first.task.get("type")
+        size = batch_size(self._handlers.get(task_type)) if isinstance(task_type, str) else 0
+        if size < 2:
+            return [first]
+        same = [hand for hand in self._ahead if hand.task.get("type") == task_type][: size - 1]
+        for hand in same:
+            self._ahead.remove(hand)
+        return [first, *same]
+
+    def _perform(self, in_hand: list[TaskInHand]) -> None:
+        start = time.monotonic()
+        outcomes = run_handler(self._handlers, [hand.task for hand in in_hand])
+        self._note_times(in_hand, time.monotonic() - start)
+        ends = []
+        for hand, outcome in zip(in_hand, outcomes, strict=True):
+            if isinstance(outcome, BaseException) and hand.attempt <= self._retries:
+                self._retry(hand)
+            else:
+                ends.append(self._end(hand, outcome))
+        self._recorder.record(ends)
+
+    def _end(self, hand: TaskInHand, outcome: Any) -> Finished:
+        try:
+            end = hand.done(outcome) if not isinstance(outcome, BaseException) else _failed(hand, outcome)
+        except TaskError as error:
+            end = _failed(hand, error)
+        with self._books:
+            self._counts[end.outcome] += 1
+        return end
+
+    def _retry(self, hand: TaskInHand) -> None:
+        # Let go first: if Redis is away now, the lease ends and another takes the task.
+        self._recorder.let_go([hand])
+        self._queue.put_back([hand], self._retry_wait_s * 2 ** (hand.attempt - 1), is_retry=True)
+        with self._books:
+            self._counts["retried"] += 1
+
+    def _note_times(self, in_hand: list[TaskInHand], run_s: float) -> None:
+        each_s = run_s / len(in_hand)
+        # Recent tasks count most, so that a change of load is followed within some ten tasks.
+        self._task_s += 0.2 * (each_s - self._task_s)
+        for hand in in_hand:
+            self._run_times.add(each_s)
+            self._wait_times.add(hand.entry.waited_ms / 1000)
+            self._rate.tick()
+
+
+def _failed(hand: TaskInHand, error: BaseException) -> Finished:
+    return hand.failed(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))

@@ -1,0 +1,128 @@
+"""What is done with a task: one function per task type, found by name, that cannot stop its worker."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from toolkit.errors import BatchSizeMismatch, ConfigError, TaskError, did_you_mean
+
+_log = logging.getLogger(__name__)
+
+Handler = Callable[..., Any]
+"""Takes a task and returns its result; one marked by :func:`takes_batch` takes and returns a list."""
+
+HandlerSource = str | Mapping[str, Handler] | Callable[[], Mapping[str, Handler]]
+"""Handlers by task type, a function that makes them, or the "module:attribute" of either."""
+
+_AnyHandler = TypeVar("_AnyHandler", bound=Handler)
+
+
+class Handlers(dict[str, Handler]):
+    """Handlers by task type, written down where they are defined.
+
+    >>> handlers = Handlers()
+    >>> @handlers.on("double")
+    ... def double(task):
+    ...     return 2 * task["n"]
+    >>> handlers["double"]({"n": 4})
+    8
+    """
+
+    def on(self, task_type: str) -> Callable[[_AnyHandler], _AnyHandler]:
+        """Make the decorated function the handler of ``task_type``."""
+
+        def register(handler: _AnyHandler) -> _AnyHandler:
+            self[task_type] = handler
+            return handler
+
+        return register
+
+
+def takes_batch(max_items: int) -> Callable[[_AnyHandler], _AnyHandler]:
+    """Mark a handler that takes a list of up to ``max_items`` tasks and returns one result for each.
+
+    A result that is an exception fails its task alone. When the call itself raises, every task is tried
+    again alone, so that one bad task does not fail its neighbours.
+
+    Raises:
+        ConfigError: ``max_items`` is below 1.
+    """
+    if max_items < 1:
+        raise ConfigError(f"a batch holds at least 1 task, got max_items={max_items}")
+
+    def mark(handler: _AnyHandler) -> _AnyHandler:
+        handler.max_items = max_items  # type: ignore[attr-defined]
+        return handler
+
+    return mark
+
+
+def batch_size(handler: Handler | None) -> int:
+    """How many tasks a handler takes at once; 0 for one that takes a single task."""
+    return getattr(handler, "max_items", 0)
+
+
+def resolve_handlers(source: HandlerSource) -> dict[str, Handler]:
+    """Find and, where a function makes them, make the handlers; a model is loaded here, once per process.
+
+    Raises:
+        ConfigError: there is no such module or attribute, or it holds no handlers.
+    """
+    found: Any = _import(source) if isinstance(source, str) else source
+    if callable(found) and not isinstance(found, Mapping):
+        found = found()
+    if not isinstance(found, Mapping) or not all(
+        isinstance(k, str) and callable(v) for k, v in found.items()
+    ):
+        raise ConfigError(
+            f"handlers must be {{task type: function}}, or a function that returns it; "
+            f"{source!r} gives a {type(found).__name__}"
+        )
+    return dict(found)
+
+
+def run_handler(handlers: Mapping[str, Handler], tasks: Sequence[dict[str, Any]]) -> list[Any]:
+    """Run tasks of one type; per task what the handler returned, or the exception that stopped it."""
+    task_type = tasks[0].get("type")
+    handler = handlers.get(task_type) if isinstance(task_type, str) else None
+    if handler is None:
+        hint = did_you_mean(str(task_type), handlers) if handlers else "this worker has no handlers"
+        return [TaskError(f"no handler for tasks of type {task_type!r}; {hint}")] * len(tasks)
+    if not batch_size(handler):
+        return [_attempt(handler, task) for task in tasks]
+    results = _attempt(handler, list(tasks))
+    if isinstance(results, BaseException):
+        if len(tasks) == 1:
+            return [results]
+        _log.warning(
+            "a batch of %d %r tasks failed (%s); each is tried alone", len(tasks), task_type, results
+        )
+        return [run_handler(handlers, [task])[0] for task in tasks]
+    if not isinstance(results, Sequence) or len(results) != len(tasks):
+        got = f"{len(results)} results" if isinstance(results, Sequence) else f"a {type(results).__name__}"
+        text = f"the handler of {task_type!r} was given {len(tasks)} tasks and returned {got}"
+        return [BatchSizeMismatch(text)] * len(tasks)
+    return list(results)
+
+
+def _attempt(handler: Handler, argument: Any) -> Any:
+    try:
+        return handler(argument)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a handler may raise anything, the worker goes on
+        return error
+
+
+def _import(text: str) -> Any:
+    module_name, _, attribute = text.partition(":")
+    if not module_name or not attribute:
+        raise ConfigError(f"handlers are named 'module:attribute', got {text!r}")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ConfigError(f"handlers {text!r} cannot be imported: {error}") from error
+    if not hasattr(module, attribute):
+        raise ConfigError(f"{module_name} has no {attribute!r}; {did_you_mean(attribute, vars(module))}")
+    return getattr(module, attribute)

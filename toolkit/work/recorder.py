@@ -1,0 +1,112 @@
+"""The books of one worker process: results stored in bulk, leases kept while tasks are in hand."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+
+from toolkit.errors import QueueUnavailable
+from toolkit.work.streams import Finished
+from toolkit.work.task_queue import TaskInHand, TaskQueue
+
+_log = logging.getLogger(__name__)
+
+_AT_ONCE, _AT_ONCE_BYTES = 200, 4_000_000
+_OUTAGE_LOOK_S = 0.2
+
+
+class Recorder:
+    """Stores what workers have finished, and renews what they still hold.
+
+    One thread does both. While it waits for Redis to store one bulk, the next one gathers: a lone result
+    leaves at once, and many leave together, without any waiting time to choose.
+    """
+
+    def __init__(self, queue: TaskQueue) -> None:
+        self._queue = queue
+        self._held: dict[bytes, TaskInHand] = {}
+        self._ends: list[Finished] = []
+        self._news = threading.Condition()
+        self._give_up_at: float | None = None
+        self._thread = threading.Thread(target=self._run, name=f"recorder-{queue.name}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Store what is finished and end; whether that was done in time."""
+        with self._news:
+            self._give_up_at = time.monotonic() + timeout_s
+            self._news.notify()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def hold(self, in_hand: Iterable[TaskInHand]) -> None:
+        """Keep the leases of these tasks until they are recorded or let go."""
+        with self._news:
+            self._held.update((hand.entry.entry_id, hand) for hand in in_hand)
+
+    def let_go(self, in_hand: Iterable[TaskInHand]) -> None:
+        """Keep these leases no longer: the tasks were put back, or will be another's when the lease ends."""
+        with self._news:
+            for hand in in_hand:
+                self._held.pop(hand.entry.entry_id, None)
+
+    def record(self, ends: Iterable[Finished]) -> None:
+        """Store these ends soon."""
+        with self._news:
+            self._ends.extend(ends)
+            self._news.notify()
+
+    @property
+    def held(self) -> int:
+        """Number of tasks in hand or not yet stored."""
+        return len(self._held)
+
+    def _run(self) -> None:
+        every_s = self._queue.lease_s / 3
+        renew_at = time.monotonic() + every_s
+        while True:
+            with self._news:
+                left_s = max(0.0, renew_at - time.monotonic())
+                self._news.wait_for(lambda: self._ends or self._give_up_at is not None, left_s)
+                if self._give_up_at is not None and (not self._ends or time.monotonic() >= self._give_up_at):
+                    return
+                bulk = self._first_bulk()
+            try:
+                if bulk:
+                    self._store(bulk)
+                if time.monotonic() >= renew_at:
+                    renew_at = time.monotonic() + every_s
+                    self._renew()
+            except QueueUnavailable as error:
+                _log.warning("%d results wait for Redis: %s", len(self._ends), error)
+                time.sleep(_OUTAGE_LOOK_S)
+
+    def _store(self, bulk: list[Finished]) -> None:
+        late = self._queue.finish(bulk)
+        if late:
+            _log.info("%d tasks had been finished by another worker; their second results were let go", late)
+        with self._news:
+            del self._ends[: len(bulk)]
+            for end in bulk:
+                self._held.pop(end.entry.entry_id, None)
+
+    def _renew(self) -> None:
+        with self._news:
+            in_hand = list(self._held.values())
+        lost = self._queue.renew(in_hand)
+        if lost:
+            _log.info("%d of %d tasks in hand went to another worker", lost, len(in_hand))
+
+    def _first_bulk(self) -> list[Finished]:
+        """As many ends as one command may carry; they stay in the list until they are stored."""
+        total = 0
+        for number, end in enumerate(self._ends[:_AT_ONCE]):
+            total += len(end.result)
+            if number and total > _AT_ONCE_BYTES:
+                return self._ends[:number]
+        return self._ends[:_AT_ONCE]

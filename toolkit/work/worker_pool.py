@@ -1,0 +1,167 @@
+"""A pool of workers over a queue: submit tasks, collect results."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from toolkit.errors import ConfigError, QueueUnavailable
+from toolkit.work.crew import ThreadCrew
+from toolkit.work.handlers import HandlerSource, resolve_handlers
+from toolkit.work.results import TaskHandle
+from toolkit.work.task_queue import Task, TaskQueue
+
+
+class WorkerPool:
+    """Workers that run one handler per task type.
+
+    A task is run at least once: it leaves the queue when its result is stored, and when its worker dies
+    another one takes it over. Tasks of one queue may be shared by the pools of several processes and hosts.
+
+    Args:
+        num_workers: number of worker threads.
+        handlers: ``{task type: function(task) -> result}``, a function that makes them, or the text
+            "module:attribute" of either; found when the pool starts, made once per process.
+        queue: the queue to empty; None is ``TaskQueue()``, made when it is first needed.
+        retries: how often a task whose handler raised is tried again. A task whose worker died is tried again
+            up to the ``max_attempts`` of the queue.
+        retry_wait_s: wait before the first retry, doubled for each further one.
+
+    Raises:
+        ConfigError: a setting is out of its range.
+
+    >>> with WorkerPool(num_workers=2, handlers={"double": lambda task: 2 * task["n"]}) as pool:
+    ...     pool.submit_task({"type": "double", "n": 21}).result(timeout=10)
+    42
+    """
+
+    def __init__(
+        self,
+        num_workers: int = 4,
+        handlers: HandlerSource = "toolkit.analysis:handlers",
+        queue: TaskQueue | None = None,
+        *,
+        retries: int = 0,
+        retry_wait_s: float = 1.0,
+    ) -> None:
+        if num_workers < 1 or retries < 0 or retry_wait_s < 0:
+            raise ConfigError(
+                "num_workers must be at least 1, retries and retry_wait_s at least 0; "
+                f"got {num_workers}, {retries} and {retry_wait_s}"
+            )
+        self._num_workers = num_workers
+        self._handlers = handlers
+        self._queue = queue
+        self._owns_queue = queue is None
+        self._retries = retries
+        self._retry_wait_s = retry_wait_s
+        self._crew: ThreadCrew | None = None
+        self._lock = threading.RLock()
+
+    @property
+    def queue(self) -> TaskQueue:
+        """The queue this pool empties."""
+        with self._lock:
+            if self._queue is None:
+                self._queue = TaskQueue()
+            return self._queue
+
+    def __enter__(self) -> WorkerPool:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Find the handlers and start the workers; does nothing when they run.
+
+        Raises:
+            ConfigError: there are no such handlers.
+            QueueUnavailable: Redis does not answer.
+        """
+        with self._lock:
+            if self._crew is not None:
+                return
+            self.queue.size()  # a pool that cannot work says so here, and not in the log of a thread
+            handlers = resolve_handlers(self._handlers)
+            self._crew = ThreadCrew(
+                self.queue, handlers, self._num_workers, self._retries, self._retry_wait_s
+            )
+            self._crew.start()
+            atexit.register(self.stop)
+
+    def stop(self, timeout_s: float = 10.0) -> list[str]:
+        """Finish what is begun, put back what is not, end the workers.
+
+        Results can still be fetched, and tasks submitted now wait for the next :meth:`start`. May be called
+        twice, or without a start.
+
+        Args:
+            timeout_s: the longest wait in seconds, for all workers together.
+
+        Returns:
+            Names of the workers that were still busy then; their tasks go to others when the lease ends.
+        """
+        with self._lock:
+            crew, self._crew = self._crew, None
+            if crew is None:
+                return []
+            atexit.unregister(self.stop)
+            busy = crew.stop(timeout_s)
+            if self._owns_queue:
+                self.queue.close()
+            return busy
+
+    def submit_task(self, task: Task, **options: Any) -> TaskHandle:
+        """Put a task into the queue.
+
+        Args:
+            task: a dict of plain data and arrays, with its handler's name under "type".
+            options: ``priority``, ``delay_s``, ``deadline_s`` as for :meth:`TaskQueue.enqueue`.
+
+        Returns:
+            The task's id, a text; ``.result(timeout)`` waits for what the handler returns.
+
+        Raises:
+            As :meth:`TaskQueue.enqueue`.
+        """
+        return self.queue.submit(task, **options)
+
+    def submit_tasks(self, tasks: Iterable[Task], **options: Any) -> list[TaskHandle]:
+        """Put many tasks into the queue in bulk, in order; as :meth:`submit_task`."""
+        return self.queue.submit_many(tasks, **options)
+
+    def get_results(self, max_results: int = 10, timeout: float | None = None) -> list[dict[str, Any]]:
+        """Fetch results of tasks this pool was given, each once, in the order in which they came.
+
+        Args:
+            max_results: the most to fetch.
+            timeout: wait so many seconds until there are ``max_results``, or all that are still to come.
+                None takes what is there now.
+
+        Returns:
+            One dict per task: ``task_id``, ``type``, ``attempts``, ``status``; with "done" a ``result``, what
+            the handler returned; with "failed", "expired" or "dropped" an ``error``, what happened.
+        """
+        return self.queue.get_results(max_results, timeout)
+
+    def statistics(self) -> dict[str, Any]:
+        """``workers``, ``busy``, ``done``, ``failed``, ``retried``, ``tasks_per_s``, ``run_ms``, ``wait_ms``.
+
+        Of this process since :meth:`start`; under ``queue`` the numbers of the whole queue.
+        """
+        crew = self._crew
+        try:
+            queue = self.queue.statistics()
+        except QueueUnavailable as error:
+            queue = {"error": str(error)}
+        return {
+            "running": crew is not None,
+            **(crew.statistics() if crew else {"workers": 0}),
+            "queue": queue,
+        }
+
+    get_statistics = statistics
