@@ -12,8 +12,7 @@ import psutil
 import pytest
 from clips import write_clip
 
-# Threads and processes that a library keeps to the end, each seen to be so.
-_LASTING_THREADS = ()
+# The embedded Redis is shared by all queues of a process and stopped at its exit.
 _LASTING_PROCESSES = ("redis-server",)
 
 _GRACE_S = 3.0
@@ -49,10 +48,9 @@ def clip_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _left_running(threads_before: set[threading.Thread], children_before: set[psutil.Process]) -> list[str]:
-    threads = [t.name for t in threading.enumerate() if t not in threads_before and t.is_alive()]
-    children = [child for child in _children() if child not in children_before]
-    names = [t for t in threads if not t.startswith(_LASTING_THREADS)]
-    return names + [f"process {child.pid}" for child in children]
+    threads = [f"thread {thread.name}" for thread in threading.enumerate() if thread not in threads_before]
+    children = [f"process {child.pid}" for child in _children() if child not in children_before]
+    return threads + children
 
 
 def _children() -> list[psutil.Process]:
