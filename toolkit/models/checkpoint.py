@@ -66,8 +66,9 @@ class Checkpoint:
         path.parent.mkdir(parents=True, exist_ok=True)
         weights = save_tensors({name: _stored(tensor) for name, tensor in self.network.state_dict().items()})
         card = replace(self.card, weights_sha256=hashlib.sha256(weights).hexdigest())
-        path.write_bytes(weights)
-        path.with_suffix(".json").write_text(json.dumps(asdict(card), indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n"
+        _replace(path, weights)
+        _replace(path.with_suffix(".json"), text.encode())
         return path
 
     @classmethod
@@ -92,6 +93,13 @@ class Checkpoint:
 def shipped_path() -> Path:
     """The weights inside the package."""
     return Path(str(resources.files("toolkit.models"))) / "weights" / "face_attributes.safetensors"
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: an interrupted training leaves the checkpoint before it."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(content)
+    part.replace(path)
 
 
 def _stored(tensor: torch.Tensor) -> torch.Tensor:

@@ -100,7 +100,7 @@ class Training:
         self.network = FaceNetwork(config.backbone, config.drop_rate).to(self.device)
         self.network.to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.AdamW(
-            _parameter_groups(self.network, config.weight_decay), lr=config.learning_rate
+            _parameter_groups(self.network, config.weight_decay), lr=config.learning_rate, fused=True
         )
         self.best_score = -math.inf
         self.started_at = time.monotonic()
