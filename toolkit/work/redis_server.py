@@ -74,13 +74,13 @@ class RedisServer:
             QueueUnavailable: there is no redis-server of 6.2 or later, or it does not start; says what to do.
         """
         with self._lock:
-            if self._folder is None:
-                self._folder = _private_folder()
-            path = self._folder / "redis.sock"
+            binary = find_redis_server() if self._folder is None else ""
+            folder = self._folder = self._folder or _private_folder()
+            path = folder / "redis.sock"
             # A busy or frozen server still listens; only a dead one is started again.
             if self._owner_pid == os.getpid() and not _is_listening(path):
                 self._end_process(timeout_s=0)
-                self._process = self._launch(find_redis_server(), path)
+                self._process = self._launch(binary or find_redis_server(), path)
                 _wait_until_up(self._process, path)
             return f"unix://{path}"
 

@@ -21,6 +21,8 @@ from __future__ import annotations
 GROUP = "workers"
 LEVELS = ("high", "normal", "low")
 KEPT_DEAD = 1000
+DEAD_KEY, BODY_KEY = 5, 7
+"""Places in :func:`keys_of` that are used outside the scripts."""
 
 _COMMON = """
 redis.replicate_commands()
@@ -44,8 +46,9 @@ local function in_hand(stream)
     return redis.call('XPENDING', stream, group)[1]
 end
 
+-- Whoever reaches this Redis can add entries; what theirs lack is nothing, not an error in a worker.
 local function as_table(fields)
-    local named = {}
+    local named = {i = '', r = '', b = 'none', l = '2'}
     for at = 1, #fields, 2 do named[fields[at]] = fields[at + 1] end
     return named
 end
@@ -296,6 +299,29 @@ for _, stream in ipairs(streams) do
 end
 redis.call('HINCRBY', stats, 'cleared', dropped)
 return dropped
+"""
+)
+
+SETTLE_DEAD = (
+    _COMMON
+    + """
+-- requeue ("1") or drop, "*" for all or "" and then task ids...
+local is_wanted = {}
+for at = 3, #ARGV do is_wanted[ARGV[at]] = true end
+local settled = 0
+for _, entry in ipairs(redis.call('XRANGE', dead, '-', '+')) do
+    local task = as_table(entry[2])
+    if ARGV[2] == '*' or is_wanted[task.i] then
+        redis.call('XDEL', dead, entry[1])
+        if ARGV[1] == '1' then
+            put(tonumber(task.l) or 2, 0, {'i', task.i, 'r', task.r, 'b', task.b}, task.i)
+        else
+            forget(task)
+        end
+        settled = settled + 1
+    end
+end
+return settled
 """
 )
 

@@ -7,64 +7,24 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from toolkit.errors import ConfigError, QueueFull, QueueUnavailable, TaskError, did_you_mean
-from toolkit.work.codec import MAX_TASK_BYTES, decode, encode
+from toolkit.work.codec import MAX_TASK_BYTES, encode
 from toolkit.work.connection import RedisConnection
+from toolkit.work.dead_letters import DeadLetters
+from toolkit.work.in_hand import Task, TaskInHand, open_entries
 from toolkit.work.results import ResultBox, TaskHandle
 from toolkit.work.scripts import LEVELS
-from toolkit.work.streams import Entry, Finished, TaskStreams
+from toolkit.work.streams import Finished, TaskStreams
 
 _log = logging.getLogger(__name__)
 
-Task = dict[str, Any]
 Priority = Literal["high", "normal", "low"]
 
 # One command to Redis carries at most so much: other clients wait while it runs.
 _PUT_AT_ONCE, _PUT_AT_ONCE_BYTES = 200, 4_000_000
 _FULL_QUEUE_LOOK_S = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class TaskInHand:
-    """One task taken from the queue, held until :meth:`TaskQueue.finish` is given one of its ends.
-
-    Attributes:
-        task_id: its id.
-        task: what was enqueued.
-        attempt: 1 when it is taken for the first time.
-        entry: its place in Redis.
-    """
-
-    task_id: str
-    task: Task
-    attempt: int
-    entry: Entry
-
-    def done(self, value: Any = None) -> Finished:
-        """The end of a task that worked.
-
-        Raises:
-            TaskError: ``value`` cannot travel.
-        """
-        return Finished(self.entry, "done", self._record(status="done", result=value))
-
-    def failed(self, error: str, traceback: str = "") -> Finished:
-        """The end of a task that failed for good: it goes to the dead letters."""
-        return Finished(self.entry, "failed", self._record(status="failed", error=error), error, traceback)
-
-    def expired(self) -> Finished:
-        """The end of a task whose deadline passed before it was begun."""
-        error = "its deadline passed before a worker was free"
-        return Finished(self.entry, "expired", self._record(status="expired", error=error))
-
-    def _record(self, **fields: Any) -> bytes:
-        if not self.entry.result_key:
-            return b""
-        record = {"task_id": self.task_id, "type": self.task.get("type"), **fields, "attempts": self.attempt}
-        return encode(record, name="result")
 
 
 class TaskQueue:
@@ -87,6 +47,9 @@ class TaskQueue:
     Raises:
         ConfigError: a setting is out of its range, or ``url`` is no address.
         QueueUnavailable: no ``url``, and no redis-server to start. A Redis that is away raises later.
+
+    Attributes:
+        dead_letters: the tasks that failed for good, to be looked at, put in again, or dropped.
 
     >>> with TaskQueue("example") as queue:
     ...     task_id = queue.enqueue({"id": 1, "type": "analysis", "data": [1.5, (2, 3)]})
@@ -121,6 +84,7 @@ class TaskQueue:
         self._connection = RedisConnection(url)
         self._streams = TaskStreams(self._connection, name, lease_s, results_expire_s)
         self._results = ResultBox(self._streams)
+        self.dead_letters = DeadLetters(self._connection, name)
 
     @property
     def url(self) -> str:
@@ -277,7 +241,8 @@ class TaskQueue:
         while True:
             left_s = max(0.0, deadline - time.monotonic())
             entries = self._streams.take(max_tasks, left_s, is_wanted)
-            in_hand = self._open(entries)
+            in_hand, ended = open_entries(entries, self.max_attempts)
+            self._streams.finish(ended)
             if in_hand or not entries:
                 return in_hand
 
@@ -379,30 +344,6 @@ class TaskQueue:
                 )
             if put < len(bulk):
                 time.sleep(_FULL_QUEUE_LOOK_S)
-
-    def _open(self, entries: list[Entry]) -> list[TaskInHand]:
-        """Decode; what expired, cannot be read, or outlived too many holders is finished here."""
-        good: list[TaskInHand] = []
-        ended: list[Finished] = []
-        for entry in entries:
-            hand = TaskInHand(entry.task_id, {}, entry.attempt, entry)
-            if entry.attempt > self.max_attempts and entry.is_orphan:
-                ended.append(hand.failed(f"its worker died {entry.attempt - 1} times"))
-                continue
-            try:
-                task = decode(entry.body)
-                if not isinstance(task, dict):
-                    raise TaskError(f"a task is a dict, got a {type(task).__name__}")
-            except TaskError as error:
-                ended.append(hand.failed(f"TaskError: {error}"))
-                continue
-            hand = TaskInHand(entry.task_id, task, entry.attempt, entry)
-            if entry.is_expired:
-                ended.append(hand.expired())
-            else:
-                good.append(hand)
-        self._streams.finish(ended)
-        return good
 
     @contextlib.contextmanager
     def _renewing(self, in_hand: list[TaskInHand]) -> Iterator[None]:
