@@ -21,9 +21,9 @@ _PACKAGE = _ROOT / "toolkit"
 _FLOORS = {
     "ground": {"addresses", "crops", "errors", "records", "stats"},
     "wings": {"data", "live", "models", "work"},
-    "upper": {"evaluation", "notebook", "tracking", "training"},
+    "upper": {"evaluation", "tracking", "training"},
     "attic": {"analysis", "demo", "experiment", "learn_run", "live_run"},
-    "roof": {"cli"},
+    "roof": {"cli", "notebook"},
 }
 
 _HEAVY = {"av", "cv2", "matplotlib", "mlflow", "pandas", "redis", "timm", "torch", "torchvision"}

@@ -1,0 +1,44 @@
+"""A live run in a notebook: watched, steered, and read back as tables and figures."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from toolkit.notebook.dashboard import DashboardConfig, LiveDashboard
+    from toolkit.notebook.figures import ages_by_camera, as_image, latency_by_camera, rates_over_time
+    from toolkit.notebook.runs import camera_table, live_experiment, newest_runs, rates_of_run
+
+__all__ = [
+    "DashboardConfig",
+    "LiveDashboard",
+    "ages_by_camera",
+    "as_image",
+    "camera_table",
+    "latency_by_camera",
+    "live_experiment",
+    "newest_runs",
+    "rates_of_run",
+    "rates_over_time",
+]
+
+_HOMES = {
+    "DashboardConfig": "dashboard",
+    "LiveDashboard": "dashboard",
+    "ages_by_camera": "figures",
+    "as_image": "figures",
+    "camera_table": "runs",
+    "latency_by_camera": "figures",
+    "live_experiment": "runs",
+    "newest_runs": "runs",
+    "rates_of_run": "runs",
+    "rates_over_time": "figures",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Late, because the dashboard brings torch with it, and a figure needs none.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

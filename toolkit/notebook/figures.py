@@ -1,0 +1,116 @@
+"""Figures of a live run: rates, latencies, and who was seen."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from IPython.display import Image
+from matplotlib.figure import Figure
+
+# Okabe, Ito: Color Universal Design, 2008: told apart by colour-blind eyes too.
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#000000")
+# As on the wall's boxes.
+_OF_GENDER = {"female": ("#E69F00", "o"), "male": ("#56B4E9", "s")}
+
+
+def rates_over_time(rates: pd.DataFrame) -> Figure:
+    """Analysed frames a second of each camera.
+
+    Args:
+        rates: columns ``time_s, camera, frames_per_s``.
+    """
+    figure, axes = _empty("seconds since the start", "frames/s")
+    for number, (camera, of_camera) in enumerate(rates.groupby("camera", sort=False)):
+        colour = _COLOURS[number % len(_COLOURS)]
+        axes.plot(of_camera["time_s"], of_camera["frames_per_s"], color=colour, label=camera, linewidth=1.8)
+    axes.set_ylim(bottom=0)
+    if len(rates):
+        _legend_beside(axes)
+    return figure
+
+
+def latency_by_camera(statistics: Mapping[str, Any]) -> Figure:
+    """From capture to result: median, 95th and 99th percentile of each camera.
+
+    Args:
+        statistics: see :meth:`LivePipeline.statistics`; cameras without a result are left out.
+    """
+    cameras = {n: v["latency_ms"] for n, v in statistics["cameras"].items() if v["latency_ms"]["p50"]}
+    figure, axes = _empty("milliseconds from capture to result", "")
+    rows = range(len(cameras))
+    axes.hlines(
+        rows, [v["p50"] for v in cameras.values()], [v["p99"] for v in cameras.values()], color="#bbbbbb"
+    )
+    for percentile, marker in (("p50", "o"), ("p95", "d"), ("p99", "|")):
+        points = [values[percentile] for values in cameras.values()]
+        axes.plot(points, rows, marker, color="#0072B2", markersize=8, label=percentile, linestyle="none")
+    _name_rows(axes, list(cameras))
+    axes.set_xlim(left=0)
+    if cameras:
+        _legend_beside(axes)
+    return figure
+
+
+def ages_by_camera(labels: Sequence[Mapping[str, Any]]) -> Figure:
+    """The last label of each person: apparent age with its spread, by camera and apparent gender.
+
+    Args:
+        labels: rows of :class:`LabelLog`; people who were never labelled are left out.
+    """
+    figure, axes = _empty("apparent age in years, bars: one standard deviation", "")
+    table = pd.DataFrame(labels, columns=["camera", "track_id", "gender", "age_years", "age_spread_years"])
+    people = table.dropna(subset=["gender"]).groupby(["camera", "track_id"], sort=False).tail(1)
+    cameras = list(people["camera"].unique())
+    # People of one camera side by side, so that their bars do not hide each other.
+    within = people.groupby("camera").cumcount() / people.groupby("camera")["camera"].transform("size")
+    heights = people["camera"].map(cameras.index) + 0.7 * (within - 0.4)
+    for gender, (colour, marker) in _OF_GENDER.items():
+        chosen = people[people["gender"] == gender]
+        if len(chosen):
+            axes.errorbar(
+                chosen["age_years"].astype(float),
+                heights[chosen.index].astype(float),
+                xerr=chosen["age_spread_years"].astype(float),
+                fmt=marker,
+                color=colour,
+                ecolor=(colour, 0.35),
+                label=gender,
+                markersize=5,
+            )
+    _name_rows(axes, cameras)
+    axes.set_xlim(0, 100)
+    if len(people):
+        _legend_beside(axes)
+    return figure
+
+
+def as_png(figure: Figure) -> bytes:
+    """The figure as PNG bytes, drawn without pyplot: safe in any thread."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    return drawn.getvalue()
+
+
+def as_image(figure: Figure, alt: str) -> Image:
+    """The figure for a notebook, with words for those who cannot see it."""
+    return Image(as_png(figure), format="png", alt=alt)
+
+
+def _empty(x_label: str, y_label: str) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(8.0, 2.6), dpi=100, layout="constrained")
+    axes = figure.add_subplot(xlabel=x_label, ylabel=y_label)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    return figure, axes
+
+
+def _name_rows(axes: Any, names: list[str]) -> None:
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
+
+
+def _legend_beside(axes: Any) -> None:
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize="small")

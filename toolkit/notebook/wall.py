@@ -1,0 +1,57 @@
+"""The wall: the newest picture of every camera, as one JPEG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from toolkit.live.listeners import LatestResults
+from toolkit.live.picture import annotate, encode_jpeg, mosaic
+from toolkit.records import FrameResult
+
+
+class Wall:
+    """Draws what is new since the last time, and nothing when nothing is.
+
+    One picture for all cameras: a browser that shows 16 pictures of their own falls behind, and nothing
+    tells the sender.
+
+    Args:
+        cameras: in the order of their tiles.
+        latest: told of every result.
+        width_px: of the whole wall.
+    """
+
+    def __init__(self, cameras: Iterable[str], latest: LatestResults, width_px: int) -> None:
+        self._cameras = list(cameras)
+        self._latest = latest
+        self._width_px = width_px
+        self._tile_px = width_px // max(1, math.ceil(math.sqrt(len(self._cameras))))
+        self._shown: object = None
+        self._tiles: dict[str, tuple[FrameResult, bool, np.ndarray]] = {}
+
+    def jpeg(self, states: Mapping[str, str], blur_faces: bool = True) -> bytes:
+        """The wall as it is now; ``states`` tells which cameras are not live, so that none seems to be."""
+        titles = [(c, c if states.get(c, "live") == "live" else f"{c}: {states[c]}") for c in self._cameras]
+        tiles = [(title, self._tile(camera, blur_faces)) for camera, title in titles]
+        return encode_jpeg(mosaic(tiles, self._width_px), quality=75)
+
+    def jpeg_if_new(self, states: Mapping[str, str], blur_faces: bool = True) -> bytes | None:
+        """The wall as it is now; None when it would look as it did at the last call."""
+        now = [self._latest.get(camera) for camera in self._cameras], dict(states), blur_faces
+        if now == self._shown:
+            return None
+        self._shown = now
+        return self.jpeg(states, blur_faces)
+
+    def _tile(self, camera: str, blur_faces: bool) -> np.ndarray | None:
+        """A slow camera among fast ones is drawn when it has news, not each time."""
+        result = self._latest.get(camera)
+        if result is None:
+            return None
+        kept = self._tiles.get(camera)
+        if kept is None or kept[0] is not result or kept[1] != blur_faces:
+            kept = self._tiles[camera] = (result, blur_faces, annotate(result, blur_faces, self._tile_px))
+        return kept[2]
