@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
 import traceback
@@ -62,6 +63,7 @@ class ThreadCrew:
         self._books = threading.Lock()
         self._idle = 0
         self._counts = {"done": 0, "failed": 0, "retried": 0, "outages": 0}
+        self._begun_at: dict[int, float] = {}
         self._run_times, self._wait_times, self._rate = LatencyMeter(), LatencyMeter(), RateMeter()
         self._threads = [
             threading.Thread(target=self._work, name=f"worker-{queue.name}-{number}", daemon=True)
@@ -99,12 +101,17 @@ class ThreadCrew:
             _log.warning("still busy after %.1f s: %s", timeout_s, ", ".join(names) or "storing results")
         return names
 
+    def longest_run_s(self) -> float:
+        """How long the task that was begun first is running by now; 0.0 when none is."""
+        return max((time.monotonic() - begun_at for begun_at in list(self._begun_at.values())), default=0.0)
+
     def statistics(self) -> dict[str, Any]:
         """Counts, tasks a second, and times of this process's workers since :meth:`start`."""
         with self._books:
             counts, idle = dict(self._counts), self._idle
         alive = sum(thread.is_alive() for thread in self._threads)
         return {
+            "pid": os.getpid(),
             "workers": alive,
             "busy": max(0, alive - idle),
             "in_hand": self._recorder.held,
@@ -161,8 +168,9 @@ class ThreadCrew:
         return [first, *same]
 
     def _perform(self, in_hand: list[TaskInHand]) -> None:
-        start = time.monotonic()
+        start = self._begun_at[threading.get_ident()] = time.monotonic()
         outcomes = run_handler(self._handlers, [hand.task for hand in in_hand])
+        del self._begun_at[threading.get_ident()]
         self._note_times(in_hand, time.monotonic() - start)
         ends = []
         for hand, outcome in zip(in_hand, outcomes, strict=True):

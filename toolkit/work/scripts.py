@@ -262,6 +262,21 @@ for _, stream in ipairs(streams) do redis.pcall('XGROUP', 'CREATE', stream, grou
 """
 )
 
+FREE = (
+    _COMMON
+    + """
+-- consumer, idle_ms: what a consumer holds counts as silent for so long, so that the next one takes it over
+local freed = 0
+for _, stream in ipairs(streams) do
+    for _, held in ipairs(redis.call('XPENDING', stream, group, '-', '+', 10000, ARGV[1])) do
+        redis.call('XCLAIM', stream, group, ARGV[1], 0, held[1], 'IDLE', ARGV[2], 'JUSTID')
+        freed = freed + 1
+    end
+end
+return freed
+"""
+)
+
 LOOK = (
     _COMMON
     + """

@@ -17,6 +17,7 @@ from toolkit.work.connection import BLOCK_S, GroupMissing, RedisConnection
 # A body of so many bytes lies apart from its entry: below, one round trip more costs as much as the copies.
 _APART_BYTES = 32_768
 _APART_EXPIRES_MS = 600_000
+_LONG_AGO_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ class TaskStreams:
         """
         deadline = time.monotonic() + timeout_s
         while True:
-            now_ms, next_due_ms, rows = self._run(scripts.TAKE, self._consumer, max_tasks, self._stale_ms())
+            now_ms, next_due_ms, rows = self._run(scripts.TAKE, self.consumer, max_tasks, self._stale_ms())
             wait_s = min(deadline - time.monotonic(), BLOCK_S)
             if next_due_ms > 0:
                 wait_s = min(wait_s, next_due_ms / 1000)
@@ -164,7 +165,18 @@ class TaskStreams:
     def renew(self, entries: Iterable[Entry]) -> int:
         """Start the lease of tasks in hand anew; returns how many are lost to another worker."""
         args = [part for entry in entries for part in (entry.level, entry.entry_id)]
-        return self._run(scripts.RENEW, self._consumer, *args) if args else 0
+        return self._run(scripts.RENEW, self.consumer, *args) if args else 0
+
+    @property
+    def consumer(self) -> str:
+        """The name under which this process holds tasks."""
+        if os.getpid() != self._pid:
+            self._become_new()
+        return self._consumer
+
+    def free(self, consumer: str) -> int:
+        """Let what a dead consumer holds be taken over without waiting for its lease; returns how many."""
+        return self._run(scripts.FREE, consumer, _LONG_AGO_MS)
 
     def size(self) -> int:
         """Number of tasks that nobody has taken yet, delayed ones included."""
@@ -189,7 +201,7 @@ class TaskStreams:
 
     def retire(self) -> None:
         """Forget this consumer; what it still holds goes to others when the lease ends."""
-        self._run(scripts.RETIRE, self._consumer)
+        self._run(scripts.RETIRE, self.consumer)
 
     def pop_results(self, max_results: int, timeout_s: float) -> list[bytes]:
         """Fetch results for this process, oldest first; wait up to ``timeout_s`` for the first one."""
@@ -220,7 +232,7 @@ class TaskStreams:
 
     def _wait_for_new(self, wait_s: float, max_tasks: int) -> list[Any]:
         streams = self._keys[: len(scripts.LEVELS)]
-        command = ["XREADGROUP", "GROUP", scripts.GROUP, self._consumer, "COUNT", max_tasks]
+        command = ["XREADGROUP", "GROUP", scripts.GROUP, self.consumer, "COUNT", max_tasks]
         command += ["BLOCK", max(1, round(wait_s * 1000)), "STREAMS", *streams, *">" * len(streams)]
         levels = {key.encode(): level for level, key in enumerate(streams, start=1)}
         try:

@@ -78,6 +78,13 @@ class TaskQueue:
         self.name = name
         self.lease_s = lease_s
         self.max_attempts = max_attempts
+        self._arguments = {
+            "name": name,
+            "lease_s": lease_s,
+            "max_attempts": max_attempts,
+            "max_task_bytes": max_task_bytes,
+            "results_expire_s": results_expire_s,
+        }
         self._max_waiting = max_waiting or 0
         self._when_full = when_full
         self._max_task_bytes = max_task_bytes
@@ -90,6 +97,11 @@ class TaskQueue:
     def url(self) -> str:
         """The address for other processes; it holds the password, if there is one."""
         return self._connection.url
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What a worker in another process gives to TaskQueue to take from this queue; see :attr:`url`."""
+        return {**self._arguments, "url": self.url}
 
     def __enter__(self) -> TaskQueue:
         return self
@@ -257,6 +269,15 @@ class TaskQueue:
     def renew(self, in_hand: Iterable[TaskInHand]) -> int:
         """Start the lease of tasks in hand anew; returns how many went to another holder meanwhile."""
         return self._streams.renew(hand.entry for hand in in_hand)
+
+    @property
+    def holder(self) -> str:
+        """The name under which this process holds tasks."""
+        return self._streams.consumer
+
+    def free(self, holder: str) -> int:
+        """Let what a dead holder held be taken now, not when its lease ends; returns how many tasks."""
+        return self._streams.free(holder)
 
     def wake(self) -> None:
         """Let every waiting :meth:`take` ask its ``is_wanted`` now."""

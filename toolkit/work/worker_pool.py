@@ -5,13 +5,17 @@ from __future__ import annotations
 import atexit
 import threading
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
-from toolkit.errors import ConfigError, QueueUnavailable
+from toolkit.errors import ConfigError, QueueUnavailable, did_you_mean
+from toolkit.work.child import ChildSettings
 from toolkit.work.crew import ThreadCrew
 from toolkit.work.handlers import HandlerSource, resolve_handlers
+from toolkit.work.process_crew import ProcessCrew
 from toolkit.work.results import TaskHandle
 from toolkit.work.task_queue import Task, TaskQueue
+
+_BACKENDS = ("threads", "processes")
 
 
 class WorkerPool:
@@ -21,13 +25,17 @@ class WorkerPool:
     another one takes it over. Tasks of one queue may be shared by the pools of several processes and hosts.
 
     Args:
-        num_workers: number of worker threads.
+        num_workers: number of workers.
         handlers: ``{task type: function(task) -> result}``, a function that makes them, or the text
             "module:attribute" of either; found when the pool starts, made once per process.
         queue: the queue to empty; None is ``TaskQueue()``, made when it is first needed.
         retries: how often a task whose handler raised is tried again. A task whose worker died is tried again
             up to the ``max_attempts`` of the queue.
         retry_wait_s: wait before the first retry, doubled for each further one.
+        backend: "threads" suit handlers that wait, or compute outside Python (torch, OpenCV); "processes"
+            suit those that compute in Python, or may crash, and need ``handlers`` as a text.
+        run_limit_s: a task that runs longer ends its worker process, which counts as an attempt; None for
+            no limit.
 
     Raises:
         ConfigError: a setting is out of its range.
@@ -45,19 +53,34 @@ class WorkerPool:
         *,
         retries: int = 0,
         retry_wait_s: float = 1.0,
+        backend: Literal["threads", "processes"] = "threads",
+        run_limit_s: float | None = None,
     ) -> None:
         if num_workers < 1 or retries < 0 or retry_wait_s < 0:
             raise ConfigError(
                 "num_workers must be at least 1, retries and retry_wait_s at least 0; "
                 f"got {num_workers}, {retries} and {retry_wait_s}"
             )
+        if backend not in _BACKENDS:
+            raise ConfigError(f"there is no backend {backend!r}; {did_you_mean(backend, _BACKENDS)}")
+        if backend == "processes" and not isinstance(handlers, str):
+            raise ConfigError(
+                f"worker processes find their handlers by name, got a {type(handlers).__name__}; "
+                "put them into a module and give 'module:attribute'"
+            )
+        if run_limit_s is not None and (backend != "processes" or run_limit_s <= 0):
+            raise ConfigError(
+                f"run_limit_s must be above 0, for processes alone (threads cannot be ended): {run_limit_s}"
+            )
+        self._backend = backend
+        self._run_limit_s = run_limit_s
         self._num_workers = num_workers
         self._handlers = handlers
         self._queue = queue
         self._owns_queue = queue is None
         self._retries = retries
         self._retry_wait_s = retry_wait_s
-        self._crew: ThreadCrew | None = None
+        self._crew: ThreadCrew | ProcessCrew | None = None
         self._lock = threading.RLock()
 
     @property
@@ -86,11 +109,9 @@ class WorkerPool:
             if self._crew is not None:
                 return
             self.queue.size()  # a pool that cannot work says so here, and not in the log of a thread
-            handlers = resolve_handlers(self._handlers)
-            self._crew = ThreadCrew(
-                self.queue, handlers, self._num_workers, self._retries, self._retry_wait_s
-            )
-            self._crew.start()
+            crew = self._new_crew()
+            crew.start()
+            self._crew = crew
             atexit.register(self.stop)
 
     def stop(self, timeout_s: float = 10.0) -> list[str]:
@@ -114,6 +135,19 @@ class WorkerPool:
             if self._owns_queue:
                 self.queue.close()
             return busy
+
+    def _new_crew(self) -> ThreadCrew | ProcessCrew:
+        if self._backend == "processes":
+            settings = ChildSettings(
+                queue=self.queue.arguments,
+                handlers=str(self._handlers),
+                retries=self._retries,
+                retry_wait_s=self._retry_wait_s,
+                run_limit_s=self._run_limit_s,
+            )
+            return ProcessCrew(self.queue, settings, self._num_workers)
+        handlers = resolve_handlers(self._handlers)
+        return ThreadCrew(self.queue, handlers, self._num_workers, self._retries, self._retry_wait_s)
 
     def submit_task(self, task: Task, **options: Any) -> TaskHandle:
         """Put a task into the queue.
@@ -149,9 +183,10 @@ class WorkerPool:
         return self.queue.get_results(max_results, timeout)
 
     def statistics(self) -> dict[str, Any]:
-        """``workers``, ``busy``, ``done``, ``failed``, ``retried``, ``tasks_per_s``, ``run_ms``, ``wait_ms``.
+        """``workers``, ``busy``, ``done``, ``failed``, ``retried``, ``tasks_per_s`` since the start.
 
-        Of this process since :meth:`start`; under ``queue`` the numbers of the whole queue.
+        Threads tell their ``run_ms`` and ``wait_ms`` as well, processes each for itself under ``processes``;
+        under ``queue`` are the numbers of the whole queue.
         """
         crew = self._crew
         try:
