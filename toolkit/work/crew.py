@@ -26,6 +26,7 @@ _AHEAD_S = 0.02
 _AHEAD_TASKS = 100
 _PATIENCE_S = 60.0
 _OUTAGE_LOOK_S = 0.2
+_WAKE_AGAIN_S = 0.05
 
 
 class ThreadCrew:
@@ -84,11 +85,12 @@ class ThreadCrew:
         """
         deadline = time.monotonic() + timeout_s
         self._stopping.set()
-        # Without Redis nobody waits in it.
-        with contextlib.suppress(QueueUnavailable):
-            self._queue.wake()
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            while thread.is_alive() and (left_s := deadline - time.monotonic()) > 0:
+                # Again and again: it may be just about to wait. Without Redis, nobody waits in it.
+                with contextlib.suppress(QueueUnavailable):
+                    self._queue.wake()
+                thread.join(min(left_s, _WAKE_AGAIN_S))
         try:
             self._queue.put_back(self._ahead)
         except QueueUnavailable as error:
