@@ -360,6 +360,13 @@ def test_a_file_cut_off_before_its_index_cannot_be_opened(clip_path: Path, tmp_p
         open_source(tmp_path / "half.mp4")
 
 
+def test_an_empty_file_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+
+    with pytest.raises(SourceError, match="complete"):
+        open_source(tmp_path / "empty.mp4")
+
+
 def test_a_path_the_camera_does_not_know_is_told_as_404(clip_path: Path) -> None:
     with RtspServer({"door": clip_path}) as server, pytest.raises(SourceError, match="404"):
         open_source(server.url("window"))

@@ -29,6 +29,7 @@ _REASONS: dict[type[Exception], str] = {
     av.HTTPNotFoundError: "it has nothing under that name (404); check the path of the address",
     av.ConnectionRefusedError: "nothing listens there; check host and port, and that the camera is on",
     av.PermissionError: "reading it is not permitted; check the rights of the file",
+    av.EOFError: "it ends before its first picture; check that it is complete",
     av.InvalidDataError: "it is not a video FFmpeg can read; check that it is complete and plays elsewhere",
     av.ProtocolNotFoundError: "this build of FFmpeg does not speak that protocol; use rtsp:// or http://",
 }
@@ -51,7 +52,10 @@ def open_container(
     # time stamps, damaged packets and the reason of a failure, where cv2.VideoCapture.read() says False.
     asked_at = time.monotonic()
     try:
-        container = av.open(address, options=dict(options or {}), timeout=timeouts_s)
+        # A title in an unknown alphabet, or damaged, is no reason to refuse the pictures.
+        container = av.open(
+            address, options=dict(options or {}), timeout=timeouts_s, metadata_errors="replace"
+        )
     except (av.FFmpegError, OSError) as error:
         # Not told by the error: some of FFmpeg's protocols report a timeout as invalid data.
         is_late = timeouts_s is not None and time.monotonic() - asked_at >= timeouts_s[0]

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+import av
 import cv2
 import numpy as np
 
@@ -165,7 +166,12 @@ class RecordedSource(InterruptibleSource):
         asked_at = self._clock()
         if self._started_at is None:
             self._started_at = asked_at
-        shown = next(self._pictures, None)
+        try:
+            shown = next(self._pictures, None)
+        except av.FFmpegError as error:
+            raise SourceError(
+                f"{self.address} cannot be read on: {error}; check the disk it is on"
+            ) from error
         if shown is None:
             return None
         media_time_s, image = shown
