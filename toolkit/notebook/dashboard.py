@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import html
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
-import ipywidgets as widgets
-import pandas as pd
 from IPython.display import Image, display
 
 from toolkit.addresses import without_password
@@ -22,17 +17,16 @@ from toolkit.errors import ConfigError
 from toolkit.experiment import Experiment
 from toolkit.live.listeners import LatestResults
 from toolkit.live_run import LiveReport, LiveRun, MakePipeline, make_pipeline
-from toolkit.notebook.figures import as_png, rates_over_time
+from toolkit.notebook.live_plot import rates_svg
+from toolkit.notebook.panel import Panel
 from toolkit.notebook.runs import camera_table
 from toolkit.notebook.wall import Wall
 from toolkit.tracking import DEFAULT_STORE, run_name
 
 logger = logging.getLogger(__name__)
 
-_TABLE_EVERY_S = 1.0
-# Matplotlib takes a tenth of a second of a core for one figure.
-_PLOT_EVERY_S = 2.0
-_PLOT_SHOWS_S = 30.0
+_NUMBERS_EVERY_S = 1.0
+_RATES_KEPT = 32
 
 
 @dataclass(frozen=True)
@@ -108,12 +102,19 @@ class LiveDashboard:
         self._out_dir = out_dir
         self._make = make
         self._states: dict[str, str] = {}
+        self._rates: dict[str, deque[tuple[float, float]]] = {}
         self._wall = Wall(self._cameras, LatestResults(), self.config.width_px)
         self._stop_asked = threading.Event()
         self._changed = threading.Condition()
         self._state = DashboardState.NEW
         self._thread: threading.Thread | None = None
-        self._build()
+        self.panel = Panel(self.config.width_px)
+        # A callback waits while a cell runs, and must not hold the kernel: these return at once.
+        self.panel.start_button.on_click(lambda _: self.start())
+        self.panel.stop_button.on_click(lambda _: self._stop_asked.set())
+        self.panel.blur_toggle.observe(lambda _: self._draw_wall(), "value")
+        self._draw_wall()
+        self._enter(DashboardState.NEW)
 
     @property
     def state(self) -> DashboardState:
@@ -184,38 +185,14 @@ class LiveDashboard:
         self.close()
 
     def _ipython_display_(self) -> None:
-        display(self.widget)
-
-    def _build(self) -> None:
-        """What is seen, top to bottom; the classes let style sheets and tests find each part."""
-        self.start_button = widgets.Button(description="Start", icon="play", button_style="success")
-        self.stop_button = widgets.Button(description="Stop", icon="stop", button_style="danger")
-        self.blur_toggle = widgets.ToggleButton(value=True, description="Blur faces", icon="eye-slash")
-        self.status_html = widgets.HTML()
-        wide = widgets.Layout(width="100%", max_width=f"{self.config.width_px}px")
-        self.wall_image = widgets.Image(format="jpeg", layout=wide)
-        self.table_html = widgets.HTML()
-        self.plot_image = widgets.Image(format="png")
-        controls = [self.start_button, self.stop_button, self.blur_toggle, self.status_html]
-        shown = [self.wall_image, self.table_html, self.plot_image]
-        names = ("start", "stop", "blur", "status", "wall", "table", "plot")
-        for name, widget in zip(names, controls + shown, strict=True):
-            widget.add_class(f"toolkit-{name}")
-        self.widget = widgets.VBox([widgets.HBox(controls), *shown])
-        # A callback waits while a cell runs, and must not hold the kernel: these return at once.
-        self.start_button.on_click(lambda _: self.start())
-        self.stop_button.on_click(lambda _: self._stop_asked.set())
-        self.blur_toggle.observe(lambda _: self._draw_wall(), "value")
-        self._draw_wall()
-        self._draw_plot([])
-        self._enter(DashboardState.NEW)
+        display(self.panel.box)
 
     def _enter(self, state: DashboardState, text: str = "") -> None:
         with self._changed:
             self._state = state
-            self.start_button.disabled = state not in _CAN_START
-            self.stop_button.disabled = state is not DashboardState.LIVE
-            self._tell(text)
+            self.panel.start_button.disabled = state not in _CAN_START
+            self.panel.stop_button.disabled = state is not DashboardState.LIVE
+            self.panel.tell(state.value, text)
             self._changed.notify_all()
 
     def _run(self) -> None:
@@ -237,7 +214,8 @@ class LiveDashboard:
         out_dir = self._out_dir / run_name(self._experiment.name)
         run = LiveRun(self._experiment, out_dir, listeners=(latest,), make=self._make)
         run.start()
-        self._wall = Wall(self._cameras, latest, self.config.width_px)
+        self._states, self._wall = {}, Wall(self._cameras, latest, self.config.width_px)
+        self._rates = {camera: deque(maxlen=_RATES_KEPT) for camera in self._cameras}
         self._enter(DashboardState.LIVE)
         status = "FAILED"
         try:
@@ -246,55 +224,37 @@ class LiveDashboard:
         finally:
             self._enter(DashboardState.SAVING)
             report = run.finish(status)
-        self._fill_table(report.statistics)
+        self.panel.show_table(camera_table(report.statistics))
         return report
 
     def _show(self, run: LiveRun) -> None:
         """Draw what is newest at a fixed rate, until the run is over or somebody stops it."""
         period_s = 1 / self.config.pictures_per_s
-        rates: deque[dict[str, Any]] = deque(
-            maxlen=round(_PLOT_SHOWS_S / _TABLE_EVERY_S) * len(self._cameras)
-        )
-        table_at = plot_at = next_at = time.monotonic()
+        numbers_at = next_at = time.monotonic()
         while not self._stop_asked.is_set():
             began = time.monotonic()
-            if began >= table_at:
-                table_at = began + _TABLE_EVERY_S
-                self._note(run, rates)
-            if began >= plot_at:
-                plot_at = began + _PLOT_EVERY_S
-                self._draw_plot(rates)
-            jpeg = self._wall.jpeg_if_new(self._states, self.blur_toggle.value)
+            if began >= numbers_at:
+                numbers_at = began + _NUMBERS_EVERY_S
+                self._show_numbers(run)
+            jpeg = self._wall.jpeg_if_new(self._states, self.panel.blur_toggle.value)
             if jpeg is not None:
-                self.wall_image.value = jpeg
+                self.panel.wall_image.value = jpeg
             drawn = time.monotonic()
             # Rests at least as long as it draws: where drawing is slow, the run needs the cores more.
             next_at = max(next_at + period_s, drawn + (drawn - began))
             if run.wait(next_at - drawn):
                 return
 
-    def _note(self, run: LiveRun, rates: deque[dict[str, Any]]) -> None:
+    def _show_numbers(self, run: LiveRun) -> None:
         statistics, elapsed_s = run.statistics(), run.elapsed_s
-        cameras = statistics["cameras"]
-        self._states = {camera: values["state"] for camera, values in cameras.items()}
-        rates.extend(
-            {"time_s": elapsed_s, "camera": camera, "frames_per_s": values["frames_per_s_now"]}
-            for camera, values in cameras.items()
+        for camera, values in statistics["cameras"].items():
+            self._states[camera] = values["state"]
+            self._rates[camera].append((elapsed_s, values["frames_per_s_now"]))
+        self.panel.tell(
+            self._state.value, f"{elapsed_s:.0f} s, {statistics['frames_per_s_now']:.0f} frames/s"
         )
-        self._fill_table(statistics)
-        self._tell(f"{elapsed_s:.0f} s, {statistics['frames_per_s_now']:.0f} frames/s")
-
-    def _tell(self, text: str) -> None:
-        self.status_html.value = f"<b>{self._state.value}</b> {html.escape(text)}"
-
-    def _fill_table(self, statistics: dict[str, Any]) -> None:
-        table = camera_table(statistics).to_html(border=0, float_format="{:.1f}".format, na_rep="-")
-        # The class is JupyterLab's own, so that the table follows its theme.
-        self.table_html.value = f'<div class="jp-RenderedHTMLCommon">{table}</div>'
+        self.panel.show_table(camera_table(statistics, now=True))
+        self.panel.plot_html.value = rates_svg(self._rates)
 
     def _draw_wall(self) -> None:
-        self.wall_image.value = self._wall.jpeg(self._states, self.blur_toggle.value)
-
-    def _draw_plot(self, rates: Iterable[dict[str, Any]]) -> None:
-        table = pd.DataFrame(list(rates), columns=["time_s", "camera", "frames_per_s"])
-        self.plot_image.value = as_png(rates_over_time(table))
+        self.panel.wall_image.value = self._wall.jpeg(self._states, self.panel.blur_toggle.value)

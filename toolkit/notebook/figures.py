@@ -10,8 +10,9 @@ import pandas as pd
 from IPython.display import Image
 from matplotlib.figure import Figure
 
-# Okabe, Ito: Color Universal Design, 2008: told apart by colour-blind eyes too.
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#000000")
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")
+"""Of cameras. Okabe, Ito: Color Universal Design, 2008: told apart by colour-blind eyes too."""
+
 # As on the wall's boxes.
 _OF_GENDER = {"female": ("#E69F00", "o"), "male": ("#56B4E9", "s")}
 
@@ -24,7 +25,7 @@ def rates_over_time(rates: pd.DataFrame) -> Figure:
     """
     figure, axes = _empty("seconds since the start", "frames/s")
     for number, (camera, of_camera) in enumerate(rates.groupby("camera", sort=False)):
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = COLOURS[number % len(COLOURS)]
         axes.plot(of_camera["time_s"], of_camera["frames_per_s"], color=colour, label=camera, linewidth=1.8)
     axes.set_ylim(bottom=0)
     if len(rates):
@@ -87,16 +88,11 @@ def ages_by_camera(labels: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def as_png(figure: Figure) -> bytes:
-    """The figure as PNG bytes, drawn without pyplot: safe in any thread."""
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png")
-    return drawn.getvalue()
-
-
 def as_image(figure: Figure, alt: str) -> Image:
     """The figure for a notebook, with words for those who cannot see it."""
-    return Image(as_png(figure), format="png", alt=alt)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    return Image(drawn.getvalue(), format="png", alt=alt)
 
 
 def _empty(x_label: str, y_label: str) -> tuple[Figure, Any]:

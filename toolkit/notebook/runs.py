@@ -31,11 +31,12 @@ def live_experiment() -> Experiment:
     )
 
 
-def camera_table(statistics: Mapping[str, Any]) -> pd.DataFrame:
+def camera_table(statistics: Mapping[str, Any], now: bool = False) -> pd.DataFrame:
     """One row a camera: its state, where its frames went, its rate, its latency.
 
     Args:
         statistics: see :meth:`LivePipeline.statistics`.
+        now: the rate of the last seconds, not that of the whole run.
 
     Returns:
         Index: the camera; columns ``state, read, analysed, skipped, failed, in flight, frames/s, p99 ms,
@@ -45,13 +46,13 @@ def camera_table(statistics: Mapping[str, Any]) -> pd.DataFrame:
         name: {"state": values["state"]}
         | {count.replace("_", " "): values[count] for count in _COUNTS}
         | {
-            "frames/s": values["frames_per_s_now"] or values["frames_per_s"],
+            "frames/s": values["frames_per_s_now" if now else "frames_per_s"],
             "p99 ms": values["latency_ms"]["p99"],
             "persons": values["persons"],
         }
         for name, values in statistics["cameras"].items()
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("camera")
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns="camera")
 
 
 def rates_of_run(run_id: str) -> pd.DataFrame:
@@ -87,7 +88,7 @@ def newest_runs(count: int = 5) -> pd.DataFrame:
         | {name: run.data.metrics.get(name) for name in columns}
         for run in client.search_runs([experiment.experiment_id], max_results=count)
     ]
-    return pd.DataFrame(rows).set_index("run")
+    return pd.DataFrame(rows).set_index("run").rename_axis(index=None, columns="run")
 
 
 def _client() -> MlflowClient:

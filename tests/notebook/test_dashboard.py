@@ -1,0 +1,215 @@
+"""The dashboard over a street of fakes, recorded in a real store."""
+
+import itertools
+import threading
+import time
+
+import cv2
+import numpy as np
+import pytest
+from fakes import EchoModel, FixedDetector, Opener, picture
+from waiting import wait_until
+
+from toolkit.errors import ConfigError, SourceError
+from toolkit.experiment import Experiment, LiveConfig
+from toolkit.live.pipeline import LivePipeline
+from toolkit.notebook.dashboard import DashboardConfig, DashboardState, LiveDashboard
+from toolkit.notebook.runs import newest_runs, rates_of_run
+from toolkit.notebook.wall import Wall
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+
+
+@pytest.fixture
+def dashboard(store, tmp_path, monkeypatch):
+    """Makes dashboards over scripted cameras, and closes them."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    made = []
+
+    def make(duration_s=None, detect=None, address="{}", **scripts) -> LiveDashboard:
+        parts = {"detect": detect or FixedDetector(), "predict": EchoModel(), "opener": Opener(**scripts)}
+
+        def make_pipeline(config, listeners):
+            return LivePipeline(config.cameras, listeners=listeners, **parts)
+
+        live = LiveConfig(cameras={name: address.format(name) for name in scripts}, duration_s=duration_s)
+        config = DashboardConfig(width_px=640, pictures_per_s=30)
+        made.append(LiveDashboard(Experiment("fakes", live=live), tmp_path, config, make_pipeline))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def endless():
+    """Pictures that change, until somebody closes the source."""
+    for number in itertools.count():
+        time.sleep(0.01)
+        yield picture(number % 200)
+
+
+def count_changes(dashboard: LiveDashboard) -> list[bytes]:
+    pictures: list[bytes] = []
+    dashboard.panel.wall_image.observe(lambda change: pictures.append(change["new"]), "value")
+    return pictures
+
+
+def test_a_run_is_shown_while_it_is_on_and_recorded_when_it_is_stopped(dashboard):
+    board = dashboard(door=[endless()], hall=[endless()])
+    pictures = count_changes(board)
+    board.start()
+    board.watch(1.2)
+
+    assert board.state is DashboardState.LIVE
+    assert board.stop()
+
+    assert len(pictures) > 10
+    assert "<th>hall</th>" in board.panel.table_html.value
+    assert board.panel.plot_html.value.count("<polyline") == 2
+    assert newest_runs(1)["status"].tolist() == ["FINISHED"]
+    assert set(rates_of_run(board.report.statistics["mlflow_run_id"])["camera"]) == {"door", "hall"}
+
+
+def test_the_buttons_stop_a_run_and_start_another(dashboard):
+    board = dashboard(door=[endless(), endless()])
+    runs = []
+    for _ in range(2):
+        board.panel.start_button.click()
+        board.watch(0.1)
+        board.panel.stop_button.click()
+        wait_until(lambda: board.state is DashboardState.OVER, 30)
+        runs.append(board.report.statistics["mlflow_run_id"])
+
+    assert len(set(runs)) == 2
+    assert runs[-1] in board.panel.status_html.value
+
+
+def test_a_button_can_be_pressed_only_when_it_does_something(dashboard):
+    board = dashboard(door=[endless()])
+    usable = [(not board.panel.start_button.disabled, not board.panel.stop_button.disabled)]
+    board.start()
+    board.watch(0.05)
+    usable.append((not board.panel.start_button.disabled, not board.panel.stop_button.disabled))
+    board.close()
+    usable.append((not board.panel.start_button.disabled, not board.panel.stop_button.disabled))
+
+    assert usable == [(True, False), (False, True), (False, False)]
+
+
+def test_a_start_while_a_run_is_on_changes_nothing(dashboard):
+    board = dashboard(door=[endless()])
+    board.start()
+    board.watch(0.05)
+    board.start()
+
+    assert [t.name for t in threading.enumerate()].count("dashboard") == 1
+
+
+def test_a_run_ends_with_its_cameras_or_its_time(dashboard):
+    ended = dashboard(door=[[picture(1)] * 5])
+    ended.start()
+    ended.watch()
+    timed = dashboard(duration_s=0.3, door=[endless()])
+    timed.start()
+    timed.watch()
+
+    assert ended.report.statistics["cameras"]["door"]["analysed"] == 5
+    assert 0.3 <= timed.report.statistics["elapsed_s"] < 3
+
+
+def test_faces_are_shown_only_when_asked_and_never_kept(dashboard):
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    board = dashboard(door=[[noise, threading.Event()]])
+    board.start()
+    board.watch(0.3)
+    blurred = detail_in_face(board.panel.wall_image.value)
+
+    board.panel.blur_toggle.value = False
+
+    assert detail_in_face(board.panel.wall_image.value) > 1.5 * blurred
+    assert detail_in_face(board.snapshot().data) == pytest.approx(blurred, rel=0.1)
+
+
+def detail_in_face(jpeg: bytes) -> float:
+    """How much neighbouring pixels differ where the detector has its face, scaled as the wall is."""
+    wall = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE).astype(float)
+    face = wall[100:260, 180:340]
+    return float(np.abs(np.diff(face, axis=1)).mean())
+
+
+def test_a_stuck_browser_does_not_slow_the_run(dashboard):
+    released, detector = threading.Event(), FixedDetector()
+    board = dashboard(detect=detector, door=[[picture(n % 200) for n in range(400)]])
+    board.panel.wall_image.observe(lambda change: released.wait(20), "value")
+    board.start()
+
+    wait_until(lambda: detector.calls == 400, 15)
+
+    assert board.state is DashboardState.LIVE
+    released.set()
+    board.watch()
+    assert board.report.statistics["cameras"]["door"]["analysed"] == 400
+
+
+def test_slow_drawing_leaves_at_least_half_of_the_time_to_the_run(dashboard, monkeypatch):
+    draws = []
+    monkeypatch.setattr(Wall, "jpeg_if_new", lambda *args: draws.append(time.sleep(0.1)))
+    board = dashboard(door=[endless()])
+    board.start()
+    board.watch(1.0)
+    board.stop()
+
+    assert 2 <= len(draws) <= 6
+
+
+def test_a_run_that_fails_says_why_without_a_password(dashboard):
+    board = dashboard(address="rtsp://admin:secret@door.example/{}", door=[])
+    board.start()
+
+    with pytest.raises(SourceError, match="not there"):
+        board.watch()
+
+    assert board.state is DashboardState.FAILED
+    assert "***@door.example/door is not there" in board.panel.status_html.value
+    assert not board.panel.start_button.disabled
+
+
+def test_a_closed_dashboard_does_not_start_again(dashboard):
+    with dashboard(door=[endless()]) as board:
+        board.start()
+        board.watch(0.05)
+
+    assert board.state is DashboardState.CLOSED
+    with pytest.raises(ConfigError, match="make a new one"):
+        board.start()
+
+
+def test_it_stops_before_it_was_started_and_twice(dashboard):
+    board = dashboard(door=[endless()])
+
+    assert board.stop()
+    assert board.stop()
+    assert board.state is DashboardState.NEW
+
+
+def test_a_snapshot_is_a_picture_even_before_the_first_run(dashboard):
+    image = dashboard(door=[], hall=[]).snapshot()
+
+    assert image.format == "jpeg"
+    assert cv2.imdecode(np.frombuffer(image.data, np.uint8), cv2.IMREAD_COLOR).shape == (180, 640, 3)
+    assert "door, hall" in image.alt
+
+
+def test_an_experiment_without_cameras_is_refused():
+    with pytest.raises(ConfigError, match="no part 'live'"):
+        LiveDashboard(Experiment("empty"))
+
+
+@pytest.mark.parametrize("setting", [{"width_px": 4000}, {"pictures_per_s": 0}])
+def test_settings_no_browser_can_follow_are_refused(setting):
+    with pytest.raises(ConfigError):
+        DashboardConfig(**setting)

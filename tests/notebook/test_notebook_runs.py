@@ -1,0 +1,70 @@
+"""Runs as a notebook asks for them, and as pandas frames."""
+
+from toolkit.notebook.runs import camera_table, live_experiment, newest_runs, rates_of_run
+from toolkit.tracking import RunRecord
+
+CAMERA = {
+    "state": "live",
+    "read": 10,
+    "analysed": 6,
+    "skipped": 2,
+    "failed": 1,
+    "in_flight": 1,
+    "frames_per_s": 12.0,
+    "frames_per_s_now": 15.0,
+    "latency_ms": {"p50": 10.0, "p95": 20.0, "p99": 30.0},
+    "persons": 3,
+}
+
+
+def test_the_experiment_of_the_environment_comes_first(tmp_path, monkeypatch):
+    path = tmp_path / "mine.yaml"
+    path.write_text("live: {cameras: {door: door.mp4}, duration_s: 5}")
+    monkeypatch.setenv("TOOLKIT_EXPERIMENT", str(path))
+
+    experiment = live_experiment()
+
+    assert (experiment.name, experiment.live.cameras) == ("mine", {"door": "door.mp4"})
+
+
+def test_without_one_the_demo_plays_in_a_loop(data_dir, monkeypatch):
+    monkeypatch.delenv("TOOLKIT_EXPERIMENT", raising=False)
+
+    live = live_experiment().live
+
+    assert len(live.cameras) == 4
+    assert live.camera.loop
+    assert live.camera.realtime
+
+
+def test_the_table_of_cameras_shows_where_the_frames_went():
+    row = camera_table({"cameras": {"door": CAMERA}}).loc["door"]
+
+    assert row["read"] == row["analysed"] + row["skipped"] + row["failed"] + row["in flight"]
+    assert (row["frames/s"], row["p99 ms"], row["persons"]) == (12.0, 30.0, 3)
+    assert camera_table({"cameras": {"door": CAMERA}}, now=True).loc["door", "frames/s"] == 15.0
+
+
+def test_a_recorded_run_is_read_back(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    assert newest_runs().empty
+    record = RunRecord("live", "first", {})
+    for second in (1, 2):
+        record.log_metrics({"live/fps_now": 30.0, "live/door/fps_now": 10.0 + second}, step=second)
+    record.log_metrics({"live/fps": 30.0})
+    run_id = record.close()
+
+    assert rates_of_run(run_id).to_dict("list") == {
+        "time_s": [1, 2],
+        "camera": ["door", "door"],
+        "frames_per_s": [11.0, 12.0],
+    }
+    assert newest_runs().loc["first", ["run_id", "status", "live/fps"]].tolist() == [run_id, "FINISHED", 30.0]
+
+
+def test_the_newest_runs_come_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    for name in ("one", "two", "three"):
+        RunRecord("live", name, {}).close()
+
+    assert newest_runs(2).index.tolist() == ["three", "two"]

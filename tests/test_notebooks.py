@@ -1,0 +1,80 @@
+"""The notebooks run from top to bottom, and lie in the repository without their outputs."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+_NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+_LONGEST_CELL_LINES = 6
+
+EXPERIMENT = """
+question: does the notebook run?
+live:
+  cameras: {{left: {clip}, right: {clip}}}
+  camera: {{loop: true}}
+  detector: haar
+  duration_s: 2.5
+"""
+
+
+@pytest.fixture(params=_NOTEBOOKS, ids=lambda path: path.name)
+def notebook(request) -> nbformat.NotebookNode:
+    return nbformat.read(request.param, as_version=nbformat.NO_CONVERT)
+
+
+def test_a_notebook_is_valid_and_asks_for_no_special_kernel(notebook):
+    nbformat.validate(notebook)
+
+    assert notebook.nbformat == 4
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert "widgets" not in notebook.metadata
+
+
+def test_a_notebook_is_kept_without_outputs(notebook):
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+    assert cells
+    assert not [cell.source for cell in cells if cell.outputs or cell.execution_count is not None]
+
+
+def test_a_notebook_tells_a_story_and_leaves_rules_to_the_package(notebook):
+    kinds = [cell.cell_type for cell in notebook.cells]
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+
+    assert kinds[0] == kinds[-1] == "markdown"
+    assert ("code", "code") not in list(itertools.pairwise(kinds))
+    assert not [source for source in code if re.search(r"(?m)^\s*(def|class|for|while)\b", source)]
+    assert max(len(source.splitlines()) for source in code) <= _LONGEST_CELL_LINES
+
+
+def test_the_live_notebook_runs_and_leaves_its_pictures_and_its_run(tmp_path, clip_path, monkeypatch):
+    from mlflow import MlflowClient
+
+    store = f"sqlite:///{tmp_path}/store/mlflow.db"
+    experiment = tmp_path / "short.yaml"
+    experiment.write_text(EXPERIMENT.format(clip=clip_path))
+    # A kernel works where its notebook lies.
+    shutil.copy(next(path for path in _NOTEBOOKS if path.name.startswith("01")), tmp_path / "live.ipynb")
+
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", "--execute", "live.ipynb"]
+    settings = {"TOOLKIT_EXPERIMENT": str(experiment), "MLFLOW_TRACKING_URI": store}
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | settings, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "live.html").read_text(encoding="utf-8")
+    # Widgets are blank in a page without a kernel: what stays are pictures of their own.
+    assert len(re.findall(r'<img[^>]*src="data:image/jpeg', page)) == 1
+    assert len(re.findall(r'<img[^>]*src="data:image/png', page)) == 3
+    client = MlflowClient(tracking_uri=store)
+    [run] = client.search_runs([client.get_experiment_by_name("live").experiment_id])
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["live/left/fps"] > 0

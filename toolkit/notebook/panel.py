@@ -1,0 +1,43 @@
+"""The dashboard's face: its buttons, its wall, its table and its plot."""
+
+from __future__ import annotations
+
+import html
+
+import ipywidgets as widgets
+import pandas as pd
+
+
+class Panel:
+    """The widgets, top to bottom; each has a class ``toolkit-...`` by which a style sheet finds it.
+
+    Args:
+        width_px: widest the wall is shown.
+    """
+
+    def __init__(self, width_px: int) -> None:
+        self.start_button = widgets.Button(description="Start", icon="play", button_style="success")
+        self.stop_button = widgets.Button(description="Stop", icon="stop", button_style="danger")
+        self.blur_toggle = widgets.ToggleButton(value=True, description="Blur faces", icon="eye-slash")
+        self.status_html = widgets.HTML()
+        wide = widgets.Layout(width="100%", max_width=f"{width_px}px")
+        self.wall_image = widgets.Image(format="jpeg", layout=wide)
+        self.table_html = widgets.HTML()
+        self.plot_html = widgets.HTML()
+        controls = [self.start_button, self.stop_button, self.blur_toggle, self.status_html]
+        shown = [self.wall_image, self.table_html, self.plot_html]
+        names = ("start", "stop", "blur", "status", "wall", "table", "plot")
+        for name, widget in zip(names, controls + shown, strict=True):
+            widget.add_class(f"toolkit-{name}")
+        self.box = widgets.VBox([widgets.HBox(controls), *shown])
+
+    def tell(self, state: str, text: str = "") -> None:
+        """Say what the run is doing, beside the buttons."""
+        self.status_html.value = f"<b>{html.escape(state)}</b> {html.escape(text)}"
+
+    def show_table(self, table: pd.DataFrame) -> None:
+        """Show the table, in the looks of JupyterLab's own."""
+        text = table.to_html(border=0, float_format="{:.1f}".format, na_rep="-")
+        self.table_html.value = (
+            f'<div class="jp-RenderedHTMLCommon" style="display: inline-block">{text}</div>'
+        )
