@@ -138,6 +138,15 @@ def test_groups_are_scored_apart_and_add_up() -> None:
     assert groups["gender"]["female"]["gender_accuracy"] == np.mean(female_right)
 
 
+def test_two_groups_off_is_not_one_off() -> None:
+    faces = table([1, 1, 1], [20, 20, 20], [29, 29, 29])
+
+    scores = score_predictions(predictions([0.9, 0.9, 0.9], [25.0, 35.0, 45.0]), faces)
+
+    assert scores["age_group_accuracy"] == pytest.approx(1 / 3)
+    assert scores["age_group_one_off"] == pytest.approx(2 / 3)
+
+
 def test_no_faces_give_no_numbers_but_the_same_names() -> None:
     empty = PredictionArrays(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros((0, 101)))
 

@@ -30,6 +30,16 @@ def test_an_epoch_shows_every_face_once_in_a_new_order() -> None:
     assert first != second != list(range(24))
 
 
+def test_every_batch_varies_its_pictures_in_its_own_way() -> None:
+    faces = table(8)
+    faces.rows["image"] = [faces.rows.at[0, "image"]] * 8
+
+    with BatchLoader(faces, image_px=32, batch_size=4, seed=1) as loader:
+        first, second = (batch.images_nhwc for batch in loader.epoch(1))
+
+    assert not torch.equal(first, second)
+
+
 def test_labels_stay_with_their_pictures() -> None:
     with BatchLoader(table(24), image_px=32, batch_size=24, seed=1) as loader:
         batch = next(loader.epoch(1))

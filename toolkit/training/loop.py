@@ -21,7 +21,7 @@ from toolkit.models.network import FaceNetwork
 from toolkit.models.predictor import Predictor, pick_device
 from toolkit.training.batches import BatchLoader, FaceBatch
 from toolkit.training.config import TrainConfig
-from toolkit.training.losses import face_losses
+from toolkit.training.gradients import ShardedGradients
 
 _logger = logging.getLogger(__name__)
 
@@ -70,11 +70,16 @@ def train(
         ConfigError: the training split is smaller than one batch.
     """
     training = Training(config)
+    torch_threads = torch.get_num_threads()
     try:
+        if config.threads is not None:
+            torch.set_num_threads(1)
         training.run(on_progress, on_epoch)
     except KeyboardInterrupt:
         training.result.was_interrupted = True
         _logger.warning("training interrupted after step %d", training.result.steps)
+    finally:
+        torch.set_num_threads(torch_threads)
     return training.result
 
 
@@ -84,8 +89,6 @@ class Training:
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
         self.result = TrainResult()
-        if config.threads is not None:
-            torch.set_num_threads(config.threads)
         keep_freed_memory()
         torch.manual_seed(config.seed)
 
@@ -108,9 +111,12 @@ class Training:
     def run(self, on_progress: OnProgress | None, on_epoch: OnEpoch | None) -> None:
         """All epochs, or as many as the budget allows."""
         config = self.config
-        with BatchLoader(
-            self.faces, config.image_px, config.batch_size, config.seed, config.loader_threads
-        ) as loader:
+        with (
+            BatchLoader(
+                self.faces, config.image_px, config.batch_size, config.seed, config.loader_threads
+            ) as loader,
+            ShardedGradients(self.network, config.age_weight, config.threads) as self.gradients,
+        ):
             for epoch in range(1, config.epochs + 1):
                 metrics = self._learn(loader, epoch, on_progress)
                 metrics |= self._validate()
@@ -143,19 +149,11 @@ class Training:
         return {name: value / steps for name, value in sums.items()} | {"train/images_per_s": rate}
 
     def _step(self, batch: FaceBatch) -> dict[str, float]:
-        images, *labels = (tensor.to(self.device) for tensor in batch)
-        losses = face_losses(self.network(images), *labels)
-        loss = losses.gender + self.config.age_weight * losses.age
-        self.optimiser.zero_grad()
-        loss.backward()
+        values = self.gradients.compute(FaceBatch(*(tensor.to(self.device) for tensor in batch)))
         # One bad batch early on must not throw the weights far off.
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimiser.step()
-        return {
-            "train/loss": loss.item(),
-            "train/gender_loss": losses.gender.item(),
-            "train/age_loss": losses.age.item(),
-        }
+        return values
 
     def _progress(self) -> float:
         """How much of the training is done, 0..1, by steps or by time, whichever is further."""

@@ -1,0 +1,63 @@
+"""Gradients worked out in shares are those of the whole batch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from toolkit.models.network import FaceNetwork
+from toolkit.training.batches import FaceBatch
+from toolkit.training.gradients import ShardedGradients
+
+
+@pytest.fixture
+def batch() -> FaceBatch:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (7, 32, 32, 3), dtype=torch.uint8, generator=generator)
+    genders = torch.tensor([0, 1, 0, 1, 0, 1, 1])
+    return FaceBatch(images, genders, torch.arange(7) * 10, torch.arange(7) * 10 + 9)
+
+
+@pytest.fixture
+def network() -> FaceNetwork:
+    torch.manual_seed(0)
+    # Judging instead of learning: batch normalisation would tell a share from the whole.
+    return FaceNetwork("test_resnet").eval()
+
+
+def test_shares_add_up_to_the_whole_batch(network: FaceNetwork, batch: FaceBatch) -> None:
+    found = {}
+    for threads in (None, 1, 3):
+        with ShardedGradients(network, 0.5, threads) as gradients:
+            values = gradients.compute(batch)
+        found[threads] = (values["train/loss"], [p.grad for p in network.parameters()])
+
+    for loss, grads in (found[1], found[3]):
+        assert loss == pytest.approx(found[None][0], abs=1e-4)
+        for one, other in zip(grads, found[None][1], strict=True):
+            assert torch.allclose(one, other, atol=1e-4)
+
+
+def test_gradients_are_those_of_a_plain_backward(network: FaceNetwork, batch: FaceBatch) -> None:
+    with ShardedGradients(network, 0.5, 2) as gradients:
+        values = gradients.compute(batch)
+    found = [p.grad for p in network.parameters()]
+    assert values["train/loss"] == pytest.approx(values["train/gender_loss"] + 0.5 * values["train/age_loss"])
+
+    network.zero_grad()
+    from toolkit.training.losses import face_losses
+
+    losses = face_losses(network(batch.images_nhwc), *batch[1:])
+    (losses.gender + 0.5 * losses.age).backward()
+    for one, other in zip(found, (p.grad for p in network.parameters()), strict=True):
+        assert torch.allclose(one, other, atol=1e-4)
+
+
+def test_gradients_do_not_pile_up_over_batches(network: FaceNetwork, batch: FaceBatch) -> None:
+    with ShardedGradients(network, 0.5, 2) as gradients:
+        gradients.compute(batch)
+        first = [p.grad.clone() for p in network.parameters()]
+        gradients.compute(batch)
+
+    for one, other in zip(first, (p.grad for p in network.parameters()), strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
