@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from toolkit.errors import TaskError
-from toolkit.work.codec import decode, encode
+from toolkit.work.codec import decode, encode, encode_pieces
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,13 @@ def test_a_task_over_the_limit_is_refused_with_both_sizes():
 
 
 def _array(head: object, body: bytes = b"") -> bytes:
-    packed = msgpack.packb(head)
-    return msgpack.packb(msgpack.ExtType(1, bytes([len(packed)]) + packed + body))
+    packed = msgpack.packb(msgpack.ExtType(1, msgpack.packb(head)))
+    start = b"\xc1" + len(packed).to_bytes(4, "little") + packed
+    return start.ljust(64, b"\0") + body
+
+
+def test_the_forged_array_of_these_tests_is_right_when_its_parts_are():
+    np.testing.assert_array_equal(decode(_array(("<u2", [2]), b"\1\0\2\0")), [1, 2])
 
 
 @pytest.mark.parametrize(
@@ -130,18 +135,20 @@ def _array(head: object, body: bytes = b"") -> bytes:
     [
         b"",
         b"\xc1",
+        b"\xc1\xff\xff\xff\xff",
         b"\xdd\xff\xff\xff\xff",  # a list of 4 billion items in five bytes
         b"\xc6\xff\xff\xff\xff",  # 4 GB of bytes in five bytes
         b"\x81\x90\x01",  # a list as a key
         msgpack.packb(msgpack.ExtType(77, b"x")),
         msgpack.packb(msgpack.ExtType(1, b"")),
         msgpack.packb(msgpack.ExtType(1, b"\xff")),
+        msgpack.packb(msgpack.ExtType(1, msgpack.packb(("<f8", [1])))),  # an array with no bytes behind it
         _array(("|O", [1]), b"12345678"),
         _array(("|V8", [1]), b"12345678"),
         _array(("<f8", [2]), b"12345678"),
         _array(("<f8", [-1, -1]), b"12345678"),
         _array(("<f8", [2**62, 2**62])),
-        _array(("<f8", [0, 2**70 >> 7])),
+        _array(("<f8", [0, 2**63])),
         _array(("<f8", "1"), b"12345678"),
         _array(("<f8", [True]), b"12345678"),
         _array(("<f8", [1] * 40), b"12345678"),
@@ -152,6 +159,34 @@ def _array(head: object, body: bytes = b"") -> bytes:
 def test_damaged_bytes_raise_a_task_error(data):
     with pytest.raises(TaskError, match="task cannot be read"):
         decode(data)
+
+
+def test_arrays_that_claim_the_same_bytes_are_refused():
+    packed = msgpack.packb([msgpack.ExtType(1, msgpack.packb(("|u1", [1000])))] * 50)
+    data = (b"\xc1" + len(packed).to_bytes(4, "little") + packed).ljust(2048, b"\0") + bytes(1000)
+
+    with pytest.raises(TaskError, match="the bytes end before"):
+        decode(data)
+
+
+def test_pieces_do_not_copy_arrays_and_make_up_the_whole():
+    frame = np.arange(5000)
+
+    encoded = encode_pieces({"a": frame, "b": frame[::2]})
+
+    assert any(np.shares_memory(np.frombuffer(piece, np.uint8), frame) for piece in encoded.pieces if piece)
+    assert encoded.to_bytes() == encode({"a": frame, "b": frame[::2]})
+    assert encoded.size == len(encoded.to_bytes())
+
+
+def test_arrays_in_writable_bytes_are_views_and_aligned():
+    data = bytearray(encode({"a": np.zeros(3, np.uint8), "b": np.arange(4.0)}))
+
+    back = decode(memoryview(data))
+
+    np.testing.assert_array_equal(back["b"], np.arange(4.0))
+    assert np.shares_memory(back["b"], np.frombuffer(data, np.uint8))
+    assert np.frombuffer(data, np.uint8).ctypes.data % 8 or back["b"].flags.aligned
 
 
 @pytest.mark.parametrize("opening", [b"\x91", b"\x92\xc7\x00\x02"])

@@ -70,15 +70,6 @@ def test_only_the_named_letters_are_put_in_again_or_dropped(queue):
     assert [letter.task_id for letter in queue.dead_letters.newest()] == [first]
 
 
-def test_nothing_of_a_dropped_letter_stays_in_redis(queue):
-    _fail(queue, {"frame": np.zeros(50_000)})
-
-    assert queue.dead_letters.drop() == 1
-
-    with redis.Redis.from_url(queue.url) as client:
-        assert client.keys(f"toolkit:{{{queue.name}}}:body:*") == []
-
-
 def test_a_letter_that_cannot_be_read_is_listed_all_the_same(queue):
     queue.size()
     with redis.Redis.from_url(queue.url) as client:

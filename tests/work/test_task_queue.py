@@ -65,16 +65,6 @@ def test_a_frame_comes_back_with_every_byte(queue, shape):
     np.testing.assert_array_equal(task["frame"], frame)
 
 
-def test_nothing_of_a_finished_frame_stays_in_redis(queue):
-    queue.enqueue({"frame": np.zeros((720, 1280, 3), np.uint8)})
-    queue.dequeue()
-
-    with redis.Redis.from_url(queue.url) as client:
-        keys = client.keys(f"toolkit:{{{queue.name}}}:body:*")
-        assert keys == []
-        assert client.xlen(f"toolkit:{{{queue.name}}}:tasks:normal") == 0
-
-
 def test_tasks_come_out_in_the_order_they_went_in(queue):
     queue.enqueue_many({"n": n} for n in range(1000))
 

@@ -78,7 +78,7 @@ def open_entries(entries: Iterable[Entry], max_attempts: int) -> tuple[list[Task
     return in_hand, ended
 
 
-def _task(body: bytes) -> Task:
+def _task(body: bytes | memoryview) -> Task:
     task = decode(body)
     if not isinstance(task, dict):
         raise TaskError(f"a task is a dict, got a {type(task).__name__}")

@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 OLDEST_VERSION = (6, 2)
 """XAUTOCLAIM, and LPOP with a count, came with Redis 6.2."""
 
+_SHARED_MEMORY = "/dev/shm"
 _START_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 5.0
 # The address of a Unix socket holds 108 bytes on Linux and 104 on macOS, the closing zero included.
@@ -42,7 +43,7 @@ exec 3<&0
     read -r _ <&3
     kill 0
     for _ in 1 2 3 4 5 6 7 8 9 10; do [ -S "$FOLDER/redis.sock" ] && sleep 0.2; done
-    rm -rf "$FOLDER"
+    rm -rf "$FOLDER" "$BODIES"
 ) &
 exec "$@" </dev/null 3<&-
 """
@@ -75,7 +76,7 @@ class RedisServer:
         """
         with self._lock:
             binary = find_redis_server() if self._folder is None else ""
-            folder = self._folder = self._folder or _private_folder()
+            folder = self._folder = self._folder or _new_folders()
             path = folder / "redis.sock"
             # A busy or frozen server still listens; only a dead one is started again.
             if self._owner_pid == os.getpid() and not _is_listening(path):
@@ -89,7 +90,8 @@ class RedisServer:
         with self._lock:
             if self._owner_pid == os.getpid() and self._folder is not None:
                 self._end_process(timeout_s)
-                shutil.rmtree(self._folder, ignore_errors=True)
+                for folder in (self._folder.joinpath("bodies").resolve(), self._folder):
+                    shutil.rmtree(folder, ignore_errors=True)
                 self._folder = None
 
     def leave_to_parent(self) -> None:
@@ -110,7 +112,7 @@ class RedisServer:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "FOLDER": str(path.parent)},
+            env={**os.environ, "FOLDER": str(path.parent), "BODIES": str((path.parent / "bodies").resolve())},
             # Its own session: Ctrl-C at the terminal stops our work first and the server last.
             start_new_session=True,
         )
@@ -167,6 +169,15 @@ def _version_of(binary: str) -> tuple[int, ...]:
         return ()
     found = re.search(r"v=(\d+)\.(\d+)", said)
     return tuple(map(int, found.groups())) if found else ()
+
+
+def _new_folders() -> Path:
+    """A private folder for the server; in it ``bodies``, a link to one of shared memory if there is any."""
+    folder = _private_folder()
+    if os.access(_SHARED_MEMORY, os.W_OK | os.X_OK):
+        bodies = tempfile.mkdtemp(prefix=f"{folder.name}-", dir=_SHARED_MEMORY)
+        (folder / "bodies").symlink_to(bodies)
+    return folder
 
 
 def _private_folder() -> Path:

@@ -10,8 +10,7 @@ The keys of a queue, all built from its name by :func:`keys_of`:
 - ``dead``: stream of the newest :data:`KEPT_DEAD` tasks that failed for good, with ``l`` level, ``e`` error
   and ``t`` traceback.
 - ``stats``: hash of counters by outcome.
-- ``body:<task id>``: the encoded task where it is big. Scripts would copy it four times: with the bodies of
-  2.7 MB frames in the stream, half as many got through as by plain commands.
+- ``body:<task id>``: the encoded task where it is big, and not in a file (:mod:`toolkit.work.bodies`).
 
 Redis's own clock is the only clock, so hosts need not agree on the time.
 """
@@ -62,8 +61,13 @@ local function with(fields, name, value)
     return fields
 end
 
+-- Bodies that lie apart and are needed no more; the caller is told, because they may lie in files.
+local forgotten = {}
 local function forget(task)
-    if task.b == '' then redis.call('UNLINK', body_prefix .. task.i) end
+    if task.b == '' then
+        redis.call('UNLINK', body_prefix .. task.i)
+        forgotten[#forgotten + 1] = task.i
+    end
 end
 
 local function put(level, delay_ms, fields, id)
@@ -127,7 +131,7 @@ for at = 8, #ARGV, 2 do
     taken = taken + 1
 end
 redis.call('HINCRBY', stats, 'enqueued', taken)
-return taken
+return {taken, forgotten}
 """
 )
 
@@ -179,7 +183,8 @@ return {now, wait_ms, taken}
 FINISH = (
     _COMMON
     + """
--- expire_ms, kept_dead, then (level, entry id, outcome, result key, result, error, traceback, body key)...
+-- expire_ms, kept_dead, then (level, entry id, outcome, result key, result, error, traceback,
+-- task id where its body lies apart, else "")...
 -- A result is stored by whoever finishes first: acknowledging twice gives 0, and the second result is let go.
 local count, results = {}, {}
 for at = 3, #ARGV, 8 do
@@ -194,7 +199,7 @@ for at = 3, #ARGV, 8 do
             end
         end
         redis.call('XDEL', stream, id)
-        if outcome ~= 'failed' and ARGV[at + 7] ~= '' then redis.call('UNLINK', ARGV[at + 7]) end
+        if outcome ~= 'failed' and ARGV[at + 7] ~= '' then forget({i = ARGV[at + 7], b = ''}) end
         if result_key ~= '' and ARGV[at + 4] ~= '' then
             redis.call('RPUSH', result_key, ARGV[at + 4])
             results[result_key] = true
@@ -211,7 +216,7 @@ while redis.call('XLEN', dead) > tonumber(ARGV[2]) do
 end
 for result_key in pairs(results) do redis.call('PEXPIRE', result_key, ARGV[1]) end
 for outcome, number in pairs(count) do redis.call('HINCRBY', stats, outcome, number) end
-return count['late'] or 0
+return {count['late'] or 0, forgotten}
 """
 )
 
@@ -298,13 +303,17 @@ CLEAR = (
     _COMMON
     + """
 -- Only what nobody has taken: tasks in hand are finished by their workers.
+local after = {}
+-- First, because what a script has done stays done when it fails at a missing group.
+for level, stream in ipairs(streams) do after[level] = '(' .. last_delivered(stream) end
 local dropped = redis.call('ZCARD', delayed)
-for _, id in ipairs(redis.call('ZRANGE', delayed, 0, -1)) do redis.call('UNLINK', body_prefix .. id) end
+for _, packed in ipairs(redis.call('HVALS', delayed_tasks)) do
+    forget(as_table(cmsgpack.unpack(packed)[2]))
+end
 redis.call('DEL', delayed, delayed_tasks)
-for _, stream in ipairs(streams) do
-    local after = '(' .. last_delivered(stream)
+for level, stream in ipairs(streams) do
     repeat
-        local entries = redis.call('XRANGE', stream, after, '+', 'COUNT', 100)
+        local entries = redis.call('XRANGE', stream, after[level], '+', 'COUNT', 100)
         for _, entry in ipairs(entries) do
             redis.call('XDEL', stream, entry[1])
             forget(as_table(entry[2]))
@@ -313,7 +322,7 @@ for _, stream in ipairs(streams) do
     until #entries == 0
 end
 redis.call('HINCRBY', stats, 'cleared', dropped)
-return dropped
+return {dropped, forgotten}
 """
 )
 
@@ -336,7 +345,7 @@ for _, entry in ipairs(redis.call('XRANGE', dead, '-', '+')) do
         settled = settled + 1
     end
 end
-return settled
+return {settled, forgotten}
 """
 )
 

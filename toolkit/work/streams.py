@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from toolkit.work import scripts
+from toolkit.work.bodies import APART_BYTES, Bodies
+from toolkit.work.codec import Encoded
 from toolkit.work.connection import BLOCK_S, GroupMissing, RedisConnection
 
-# A body of so many bytes lies apart from its entry: below, one round trip more costs as much as the copies.
-_APART_BYTES = 32_768
-_APART_EXPIRES_MS = 600_000
 _LONG_AGO_MS = 86_400_000
 
 
@@ -29,7 +28,7 @@ class Entry:
         entry_id: its place in the stream of that priority.
         task_id: the id its sender was given.
         result_key: the list its result is to be put on; "" for none.
-        body_key: where the encoded task lies when it lies apart; else "".
+        is_apart: whether the encoded task lies apart from its entry.
         body: the encoded task.
         attempt: 1 when it is in hand for the first time.
         is_orphan: whether it was taken over from a holder that died.
@@ -41,8 +40,8 @@ class Entry:
     entry_id: bytes
     task_id: str
     result_key: str
-    body_key: str
-    body: bytes
+    is_apart: bool
+    body: bytes | memoryview
     attempt: int
     is_orphan: bool
     is_expired: bool
@@ -77,6 +76,7 @@ class TaskStreams:
         self._keys = scripts.keys_of(name)
         self._lease_ms = max(1, round(lease_s * 1000))
         self._expire_ms = max(1, round(results_expire_s * 1000))
+        self._bodies = Bodies(connection, self._keys[scripts.BODY_KEY])
         self._look_for_stale_at = 0.0
         self._become_new()
 
@@ -95,7 +95,7 @@ class TaskStreams:
 
     def put(
         self,
-        ids_and_bodies: Sequence[tuple[str, bytes]],
+        ids_and_bodies: Sequence[tuple[str, Encoded]],
         level: int,
         result_key: str = "",
         delay_s: float = 0.0,
@@ -114,10 +114,10 @@ class TaskStreams:
             self._expire_ms,
         ]
         for task_id, body in ids_and_bodies:
-            if len(body) >= _APART_BYTES:
-                self._connection.call("SET", self._keys[-1] + task_id, body, "PX", _APART_EXPIRES_MS)
-        short = ((task_id, body if len(body) < _APART_BYTES else b"") for task_id, body in ids_and_bodies)
-        return self._run(scripts.PUT, *settings, *itertools.chain.from_iterable(short))
+            if body.size >= APART_BYTES:
+                self._bodies.store(task_id, body)
+        short = ((i, body.to_bytes() if body.size < APART_BYTES else b"") for i, body in ids_and_bodies)
+        return self._run_and_discard(scripts.PUT, *settings, *itertools.chain.from_iterable(short))
 
     def take(
         self, max_tasks: int, timeout_s: float, is_wanted: Callable[[], bool] = lambda: True
@@ -147,8 +147,8 @@ class TaskStreams:
         for end in finished:
             entry = end.entry
             args += (entry.level, entry.entry_id, end.outcome, entry.result_key, end.result, end.error)
-            args += (end.traceback, entry.body_key)
-        return self._run(scripts.FINISH, *args) if len(args) > 2 else 0
+            args += (end.traceback, entry.task_id if entry.is_apart else "")
+        return self._run_and_discard(scripts.FINISH, *args) if len(args) > 2 else 0
 
     def put_back(self, entries: Iterable[Entry], delay_s: float = 0.0, is_retry: bool = False) -> int:
         """Put tasks in hand back at the end of the queue; a retry counts as an attempt, a return does not."""
@@ -174,6 +174,22 @@ class TaskStreams:
             self._become_new()
         return self._consumer
 
+    def settle_dead(self, is_requeue: bool, task_ids: Iterable[str] | None) -> int:
+        """Put dead letters back into the queue, or drop them: those named, or all; returns how many."""
+        wanted = ["*"] if task_ids is None else ["", *task_ids]
+        return self._run_and_discard(scripts.SETTLE_DEAD, int(is_requeue), *wanted)
+
+    def dead(self, max_entries: int) -> list[tuple[bytes, dict[bytes, bytes], bytes | memoryview]]:
+        """The newest dead letters, the newest first: entry id, fields and body of each."""
+        key = self._keys[scripts.DEAD_KEY]
+        # redis-py gives the fields of this command as a dict.
+        rows = self._connection.call("XREVRANGE", key, "+", "-", "COUNT", max_entries)
+        found = []
+        for entry_id, fields in rows:
+            task_id = fields.get(b"i", b"").decode(errors="replace")
+            found.append((entry_id, fields, fields.get(b"b") or self._bodies.fetch([task_id])[0]))
+        return found
+
     def free(self, consumer: str) -> int:
         """Let what a dead consumer holds be taken over without waiting for its lease; returns how many."""
         return self._run(scripts.FREE, consumer, _LONG_AGO_MS)
@@ -197,7 +213,7 @@ class TaskStreams:
 
     def clear(self) -> int:
         """Drop every task that nobody has taken; returns how many."""
-        return self._run(scripts.CLEAR)
+        return self._run_and_discard(scripts.CLEAR)
 
     def retire(self) -> None:
         """Forget this consumer; what it still holds goes to others when the lease ends."""
@@ -254,7 +270,7 @@ class TaskStreams:
             entry_id=entry_id,
             task_id=task_id,
             result_key=named.get(b"r", b"").decode(errors="replace"),
-            body_key="" if body else self._keys[-1] + task_id,
+            is_apart=not body,
             body=body,
             attempt=_number(named.get(b"a")) + deliveries,
             is_orphan=deliveries > 1,
@@ -263,11 +279,16 @@ class TaskStreams:
         )
 
     def _with_bodies(self, entries: list[Entry]) -> list[Entry]:
-        keys = [entry.body_key for entry in entries if entry.body_key]
-        if not keys:
+        apart = [entry.task_id for entry in entries if entry.is_apart]
+        if not apart:
             return entries
-        bodies = iter(self._connection.call("MGET", *keys))
-        return [replace(entry, body=next(bodies) or b"") if entry.body_key else entry for entry in entries]
+        bodies = iter(self._bodies.fetch(apart))
+        return [replace(entry, body=next(bodies)) if entry.is_apart else entry for entry in entries]
+
+    def _run_and_discard(self, script: str, *args: Any) -> int:
+        number, forgotten = self._run(script, *args)
+        self._bodies.discard(forgotten)
+        return number
 
     def _run(self, script: str, *args: Any) -> Any:
         try:

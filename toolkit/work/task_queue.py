@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 from toolkit.errors import ConfigError, QueueFull, QueueUnavailable, TaskError, did_you_mean
-from toolkit.work.codec import MAX_TASK_BYTES, encode
+from toolkit.work.codec import MAX_TASK_BYTES, Encoded, encode_pieces
 from toolkit.work.connection import RedisConnection
 from toolkit.work.dead_letters import DeadLetters
 from toolkit.work.in_hand import Task, TaskInHand, open_entries
@@ -91,7 +91,7 @@ class TaskQueue:
         self._connection = RedisConnection(url)
         self._streams = TaskStreams(self._connection, name, lease_s, results_expire_s)
         self._results = ResultBox(self._streams)
-        self.dead_letters = DeadLetters(self._connection, name)
+        self.dead_letters = DeadLetters(self._streams)
 
     @property
     def url(self) -> str:
@@ -323,17 +323,17 @@ class TaskQueue:
             self._streams.retire()
         self._connection.close()
 
-    def _encode(self, task: Task) -> bytes:
+    def _encode(self, task: Task) -> Encoded:
         if not isinstance(task, dict):
             raise TaskError(
                 f"a task is a dict, got a {type(task).__name__}; wrap it: {{'type': ..., 'data': ...}}"
             )
-        return encode(task, self._max_task_bytes)
+        return encode_pieces(task, self._max_task_bytes)
 
     def _put(
         self,
         task_ids: list[Any],
-        bodies: list[bytes],
+        bodies: list[Encoded],
         result_key: str,
         priority: str,
         delay_s: float,
@@ -403,11 +403,11 @@ _COUNTERS = (
 )
 
 
-def _first_bulk(waiting: list[tuple[Any, bytes]]) -> list[tuple[Any, bytes]]:
+def _first_bulk(waiting: list[tuple[Any, Encoded]]) -> list[tuple[Any, Encoded]]:
     """As many of the first tasks as one command may carry; at least one."""
     total = 0
     for number, (_, body) in enumerate(waiting[:_PUT_AT_ONCE]):
-        total += len(body)
+        total += body.size
         if number and total > _PUT_AT_ONCE_BYTES:
             return waiting[:number]
     return waiting[:_PUT_AT_ONCE]
