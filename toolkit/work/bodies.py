@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 APART_BYTES = 32_768
 """A task of so many bytes lies apart. Scripts copy what they move several times: with 2.7 MB frames in the
-stream, half as many got through as by plain commands. Below, a round trip more costs as much as the copies."""
+stream, half as many got through as by plain commands. Below, one more round trip costs as much as they do."""
 
 # So long a body in Redis waits for its task to be put; its sender may have died in between.
 _EXPIRES_MS = 600_000
