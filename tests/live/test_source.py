@@ -15,7 +15,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from clips import number_in, numbered_picture
+from clips import number_in, numbered_picture, write_clip
 from fakes import FakeClock
 from PIL import Image
 from rtsp_server import RtspServer
@@ -139,6 +139,15 @@ def test_damage_in_the_middle_is_skipped_and_counted(clip_path: Path, tmp_path: 
     assert len(numbers) < 30
     assert numbers[0] == 0
     assert numbers[-1] == 29
+
+
+def test_a_title_that_is_not_unicode_does_no_harm(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "titled.mkv", frames=3)
+    data = path.read_bytes()
+    assert b"Lavf" in data
+    path.write_bytes(data.replace(b"Lavf", b"\xa6avf"))
+
+    assert len(_rest_of(open_source(path))) == 3
 
 
 def test_a_recorded_frame_is_stamped_before_it_is_decoded(clip_path: Path) -> None:
