@@ -32,6 +32,7 @@ EXE = ".exe" if os.name == "nt" else ""
 PYTHON = BIN / f"python{EXE}"
 LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "set-up.txt"
+DATA_BESIDE = ROOT.parent / "shared" / "data"
 
 OLDEST, TOO_NEW = (3, 11), (3, 14)
 EXTRAS = "notebooks,test,dev"
@@ -55,6 +56,7 @@ def main(arguments: list[str]) -> int:
         set_up()
         if name == "lock":
             return renew_lock(rest)
+        point_to_data()
         return run_all(commands(name, rest))
     except SetUpError as error:
         print(f"run.py: {error}", file=sys.stderr)
@@ -88,6 +90,13 @@ def commands(name: str, rest: list[str]) -> list[Command]:
         "lab": [[python, "-m", "jupyterlab", "notebooks", *rest]],
         "ui": [ui],
     }[name]
+
+
+def point_to_data() -> None:
+    """Real data beside the checkout is used without being named."""
+    if not os.environ.get("TOOLKIT_DATA") and DATA_BESIDE.is_dir():
+        os.environ["TOOLKIT_DATA"] = str(DATA_BESIDE)
+        say(f"real data: {DATA_BESIDE}")
 
 
 def run_all(command_lines: list[Command]) -> int:
