@@ -139,7 +139,7 @@ TAKE = (
     _COMMON
     + """
 -- consumer, count, stale_ms (0: do not look for tasks of dead workers)
--- returns now, ms until the next delayed task is due (-1: none), and {level, entry id, fields, deliveries}...
+-- returns now, ms until the next delayed task is due (-1: none), and {level, deliveries, entries}...
 local consumer, count, stale_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = now_ms()
 
@@ -159,7 +159,7 @@ if stale_ms > 0 then
             local entry = redis.call('XCLAIM', stream, group, consumer, stale_ms, stale[1])[1]
             if entry and entry[2] then
                 redis.call('HINCRBY', stats, 'taken_over', 1)
-                return {now, wait_ms, {{level, entry[1], entry[2], stale[4] + 1}}}
+                return {now, wait_ms, {{level, stale[4] + 1, {entry}}}}
             end
             redis.call('XACK', stream, group, stale[1])
         end
@@ -168,11 +168,11 @@ end
 
 local taken = {}
 for level, stream in ipairs(streams) do
-    if #taken < count then
-        local left = count - #taken
-        local new = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', left, 'STREAMS', stream, '>')
-        for _, entry in ipairs(new and new[1][2] or {}) do
-            taken[#taken + 1] = {level, entry[1], entry[2], 1}
+    if count > 0 then
+        local new = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', count, 'STREAMS', stream, '>')
+        if new then
+            taken[#taken + 1] = {level, 1, new[1][2]}
+            count = count - #new[1][2]
         end
     end
 end
@@ -186,7 +186,13 @@ FINISH = (
 -- expire_ms, kept_dead, then (level, entry id, outcome, result key, result, error, traceback,
 -- task id where its body lies apart, else "")...
 -- A result is stored by whoever finishes first: acknowledging twice gives 0, and the second result is let go.
-local count, results = {}, {}
+local function add(lists, name, value)
+    local list = lists[name] or {}
+    lists[name] = list
+    list[#list + 1] = value
+end
+
+local count, finished, results = {}, {}, {}
 for at = 3, #ARGV, 8 do
     local stream, id = streams[tonumber(ARGV[at])], ARGV[at + 1]
     local outcome, result_key = ARGV[at + 2], ARGV[at + 3]
@@ -198,11 +204,10 @@ for at = 3, #ARGV, 8 do
                 redis.call('XADD', dead, '*', unpack(fields))
             end
         end
-        redis.call('XDEL', stream, id)
+        add(finished, stream, id)
         if outcome ~= 'failed' and ARGV[at + 7] ~= '' then forget({i = ARGV[at + 7], b = ''}) end
         if result_key ~= '' and ARGV[at + 4] ~= '' then
-            redis.call('RPUSH', result_key, ARGV[at + 4])
-            results[result_key] = true
+            add(results, result_key, ARGV[at + 4])
         end
         count[outcome] = (count[outcome] or 0) + 1
     else
@@ -214,7 +219,12 @@ while redis.call('XLEN', dead) > tonumber(ARGV[2]) do
     redis.call('XDEL', dead, oldest[1])
     forget(as_table(oldest[2]))
 end
-for result_key in pairs(results) do redis.call('PEXPIRE', result_key, ARGV[1]) end
+-- In bulk, which is the cheap way: the calls of a script cost more than the work they do.
+for stream, ids in pairs(finished) do redis.call('XDEL', stream, unpack(ids)) end
+for result_key, values in pairs(results) do
+    redis.call('RPUSH', result_key, unpack(values))
+    redis.call('PEXPIRE', result_key, ARGV[1])
+end
 for outcome, number in pairs(count) do redis.call('HINCRBY', stats, outcome, number) end
 return {count['late'] or 0, forgotten}
 """

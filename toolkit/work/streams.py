@@ -135,7 +135,7 @@ class TaskStreams:
             if not rows and wait_s > 0 and is_wanted():
                 rows = self._wait_for_new(wait_s, max_tasks)
             if rows or time.monotonic() >= deadline or not is_wanted():
-                entries = [self._entry(row, now_ms) for row in rows]
+                entries = self._entries(rows, now_ms)
                 if any(entry.is_orphan for entry in entries):
                     # Its worker held more, as a rule.
                     self._look_for_stale_at = 0.0
@@ -255,13 +255,21 @@ class TaskStreams:
             answer = self._connection.wait(*command) or []
         except GroupMissing:
             return []
-        rows = [[levels[key], *entry, 1] for key, entries in answer for entry in entries]
-        # Several priorities may come at once, each with as many as were asked for.
-        self.put_back([self._entry(row, 0) for row in rows[max_tasks:]])
-        return rows[:max_tasks]
+        rows = [[levels[key], 1, entries] for key, entries in answer]
+        # Several priorities may come at once, each with as many as were asked for; seldom, as all were empty.
+        self.put_back(self._entries(rows, 0)[max_tasks:])
+        for row in rows:
+            row[2], max_tasks = row[2][: max(0, max_tasks)], max_tasks - len(row[2])
+        return rows
 
-    def _entry(self, row: Sequence[Any], now_ms: int) -> Entry:
-        level, entry_id, fields, deliveries = row
+    def _entries(self, rows: list[Any], now_ms: int) -> list[Entry]:
+        return [
+            self._entry(level, deliveries, entry_id, fields, now_ms)
+            for level, deliveries, entries in rows
+            for entry_id, fields in entries
+        ]
+
+    def _entry(self, level: int, deliveries: int, entry_id: bytes, fields: list[bytes], now_ms: int) -> Entry:
         named = dict(zip(fields[::2], fields[1::2], strict=True))
         task_id = named.get(b"i", entry_id).decode(errors="replace")
         body = named.get(b"b", b"")
