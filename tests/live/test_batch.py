@@ -96,6 +96,21 @@ def test_add_item_never_returns_another_callers_results():
     assert sum(map(len, collected.values())) + len(rest) == 300
 
 
+def test_items_submitted_at_once_share_a_batch_even_when_nothing_waits_for_more():
+    sizes = []
+
+    def process(items):
+        sizes.append(len(items))
+        return items
+
+    with BatchProcessor(batch_size=8, timeout=0, process_fn=process) as processor:
+        futures = processor.submit_many(range(12))
+
+        assert [future.result(5) for future in futures] == list(range(12))
+        assert processor.submit_many([]) == []
+    assert sizes == [8, 4]
+
+
 def test_an_item_behind_a_full_batch_does_not_wait_for_its_own_batch_to_fill():
     gate = threading.Event()
 

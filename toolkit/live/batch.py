@@ -57,6 +57,8 @@ class BatchProcessor:
         self._waiting: deque[tuple[Any, Future, float]] = deque()
         self._own = threading.local()
         self._undelivered: list[deque[Future]] = []
+        # A flush takes from the lists of other threads.
+        self._delivering = threading.Lock()
         self._changed = threading.Condition()
         self._flush_up_to = 0
         self._submitted = 0
@@ -74,7 +76,11 @@ class BatchProcessor:
         Raises:
             RuntimeError: the processor is closed.
         """
-        return self._submit(item)[0]
+        return self.submit_many([item])[0]
+
+    def submit_many(self, items: Sequence[Any]) -> list[Future]:
+        """Add items at once, so that none of them leaves in a batch before the others are there."""
+        return self._submit(items)[0]
 
     def add_item(self, item: Any) -> list[Any] | None:
         """Add one item.
@@ -86,12 +92,13 @@ class BatchProcessor:
         Raises:
             Exception: whatever ``process_fn`` raised, once for each batch that failed.
         """
-        future, is_full = self._submit(item)
+        [future], is_full = self._submit([item])
         mine = self._my_futures()
         mine.append(future)
         if is_full:
             _wait_for([future])
-        return _ready_results(mine) or None
+        with self._delivering:
+            return _ready_results(mine) or None
 
     def flush(self) -> list[Any]:
         """Process what waits now and return every result not returned yet, of all callers of ``add_item``."""
@@ -101,7 +108,8 @@ class BatchProcessor:
         results: list[Any] = []
         for mine in list(self._undelivered):
             _wait_for(list(mine))
-            results.extend(_ready_results(mine))
+            with self._delivering:
+                results.extend(_ready_results(mine))
         return results
 
     def get_statistics(self) -> dict[str, Any]:
@@ -145,22 +153,24 @@ class BatchProcessor:
             self._undelivered.append(self._own.futures)
         return self._own.futures
 
-    def _submit(self, item: Any) -> tuple[Future, bool]:
-        future: Future = Future()
+    def _submit(self, items: Sequence[Any]) -> tuple[list[Future], bool]:
+        """Futures of the items, and whether the last one filled its batch."""
+        futures: list[Future] = [Future() for _ in items]
         with self._changed:
             if self._is_closed:
                 raise RuntimeError("the batch processor is closed; make a new one to add items")
-            self._waiting.append((item, future, time.monotonic()))
-            self._submitted += 1
+            now, waited_before = time.monotonic(), len(self._waiting)
+            self._waiting.extend((item, future, now) for item, future in zip(items, futures, strict=True))
+            self._submitted += len(items)
             # Not "at least": behind a full batch that is not taken yet, an item begins the next one.
             is_full = len(self._waiting) % self._batch_size == 0
-            if self._thread is None:
+            if self._thread is None and items:
                 self._thread = threading.Thread(target=self._run, name="batch", daemon=True)
                 self._thread.start()
-            elif is_full or len(self._waiting) == 1:
+            elif waited_before == 0 or len(self._waiting) >= self._batch_size:
                 # In between nothing changes for the thread: it sleeps until the first item is due.
                 self._changed.notify_all()
-        return future, is_full
+        return futures, is_full
 
     def _run(self) -> None:
         while (batch := self._next_batch()) is not None:

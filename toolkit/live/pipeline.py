@@ -284,9 +284,9 @@ class LivePipeline:
         ]
         boxes_xyxy = np.array([track.box_xyxy for track in wanted], dtype=np.float32)
         crops = cut_crops(frame.image, boxes_xyxy, self.config.crop_margin)
-        return _Job(
-            lane, frame, tracks, [(wanted[crop.index], self._batch.submit(crop.image)) for crop in crops]
-        )
+        futures = self._batch.submit_many([crop.image for crop in crops])
+        asked = [(wanted[crop.index], future) for crop, future in zip(crops, futures, strict=True)]
+        return _Job(lane, frame, tracks, asked)
 
     def _is_large(self, track: Track) -> bool:
         left, top, right, bottom = track.box_xyxy
