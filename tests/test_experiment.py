@@ -46,6 +46,19 @@ def test_settings_without_a_file_are_enough():
     assert experiment.live.cameras == {"a": "b.mp4"}
 
 
+def test_passwords_and_folders_come_from_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("DOOR_PASSWORD", "geheim")
+    path = written(tmp_path, "live: {cameras: {door: 'rtsp://viewer:${DOOR_PASSWORD}@door.example/1'}}\n")
+
+    experiment = load_experiment(path)
+
+    assert experiment.live.cameras["door"] == "rtsp://viewer:geheim@door.example/1"
+    assert "geheim" not in as_yaml(experiment)
+    monkeypatch.delenv("DOOR_PASSWORD")
+    with pytest.raises(ConfigError, match="DOOR_PASSWORD"):
+        load_experiment(path)
+
+
 def test_the_environment_names_the_experiment_of_a_notebook(tmp_path, monkeypatch):
     monkeypatch.setenv("TOOLKIT_EXPERIMENT", str(written(tmp_path, LIVE)))
 

@@ -84,6 +84,9 @@ def load_experiment(
 ) -> Experiment:
     """Read and check an experiment.
 
+    ``${NAME}`` in any text of it stands for the environment variable of that name: the place for passwords
+    (``rtsp://viewer:${DOOR_PASSWORD}@door.example/1``) and for folders that differ between machines.
+
     Args:
         path: a YAML file; with neither this nor settings, the one named by ``TOOLKIT_EXPERIMENT`` is taken,
             as notebooks run in batch do.
@@ -104,10 +107,12 @@ def load_experiment(
         _apply(values, override)
     if "seed" in values and isinstance(values.get("train"), dict):
         values["train"].setdefault("seed", values["seed"])
-    return build(Experiment, values, str(chosen or "settings"))
+    return build(Experiment, _with_variables(values), str(chosen or "settings"))
 
 
 T = typing.TypeVar("T")
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
@@ -174,6 +179,23 @@ def _apply(values: dict[str, Any], override: str) -> None:
         values[last] = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{override!r}: the value is not YAML") from error
+
+
+def _with_variables(value: Any) -> Any:
+    """The same values, ``${NAME}`` in texts replaced by the environment's value."""
+    if isinstance(value, Mapping):
+        return {key: _with_variables(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_variables(inner) for inner in value]
+    return _VARIABLE.sub(_variable, value) if isinstance(value, str) else value
+
+
+def _variable(match: re.Match[str]) -> str:
+    if match[1] not in os.environ:
+        raise ConfigError(
+            f"the experiment speaks of ${{{match[1]}}}, and no such environment variable is set"
+        )
+    return os.environ[match[1]]
 
 
 def _completed(kind: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:
