@@ -89,7 +89,7 @@ def live(
 
     \b
       toolkit live --camera door=rtsp://door.example/1 --camera hall=hall.mp4
-      toolkit live experiments/live-four.yaml live.duration_s=60
+      toolkit live experiments/live-four-videos.yaml live.duration_s=60
     """
     given = {"realtime": False if every_frame else None, "loop": loop or None}
     settings: dict[str, Any] = {"camera": {key: value for key, value in given.items() if value is not None}}
