@@ -191,6 +191,22 @@ def test_each_sender_gets_its_own_results():
         assert [result["task_id"] for result in mine.get_results(timeout=10)] == [my_handle]
 
 
+def test_a_thread_that_waits_for_a_result_is_not_disturbed_by_a_stop():
+    pool = WorkerPool(1, HANDLERS)
+    pool.start()
+    handle = pool.submit_task({"type": "double", "n": 2}, delay_s=1.0)
+    results: list[int] = []
+    waiter = threading.Thread(target=lambda: results.append(handle.result(timeout=20)))
+    waiter.start()
+
+    pool.stop()
+    pool.start()
+    waiter.join(20)
+    pool.stop()
+
+    assert results == [4]
+
+
 def test_an_idle_pool_stops_at_once(queue):
     pool = WorkerPool(4, HANDLERS, queue)
     pool.start()

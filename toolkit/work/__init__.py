@@ -6,12 +6,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from toolkit.work.handlers import Handlers, takes_batch
+    from toolkit.work.results import TaskHandle, as_completed
     from toolkit.work.task_queue import TaskQueue
     from toolkit.work.worker_pool import WorkerPool
 
-__all__ = ["TaskQueue", "WorkerPool"]
+__all__ = ["Handlers", "TaskHandle", "TaskQueue", "WorkerPool", "as_completed", "takes_batch"]
 
-_HOMES = {"TaskQueue": "task_queue", "WorkerPool": "worker_pool"}
+_HOMES = {
+    "Handlers": "handlers",
+    "TaskHandle": "results",
+    "TaskQueue": "task_queue",
+    "WorkerPool": "worker_pool",
+    "as_completed": "results",
+    "takes_batch": "handlers",
+}
 
 
 def __getattr__(name: str) -> Any:

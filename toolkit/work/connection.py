@@ -119,7 +119,7 @@ class RedisConnection:
 
     def close(self) -> None:
         """Close every connection that is not in use; one that is needed later is opened again."""
-        self._client.close()
+        self._client.connection_pool.disconnect(inuse_connections=False)
 
     def _connect(self, connect_timeout_s: float, answer_timeout_s: float) -> redis.Redis:
         try:

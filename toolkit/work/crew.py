@@ -124,15 +124,19 @@ class ThreadCrew:
         }
 
     def _work(self) -> None:
+        is_away = False
         while not self._stopping.is_set():
             try:
                 in_hand = self._next()
                 if in_hand:
                     self._perform(in_hand)
+                is_away = False
             except QueueUnavailable as error:
-                with self._books:
-                    self._counts["outages"] += 1
-                _log.warning("no tasks while Redis is away: %s", error)
+                if not is_away:
+                    _log.warning("no tasks until Redis is back: %s", error)
+                    with self._books:
+                        self._counts["outages"] += 1
+                is_away = True
                 self._stopping.wait(_OUTAGE_LOOK_S)
 
     def _next(self) -> list[TaskInHand]:

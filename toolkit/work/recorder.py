@@ -69,6 +69,7 @@ class Recorder:
     def _run(self) -> None:
         every_s = self._queue.lease_s / 3
         renew_at = time.monotonic() + every_s
+        is_away = False
         while True:
             with self._news:
                 left_s = max(0.0, renew_at - time.monotonic())
@@ -82,8 +83,10 @@ class Recorder:
                 if time.monotonic() >= renew_at:
                     renew_at = time.monotonic() + every_s
                     self._renew()
+                is_away = False
             except QueueUnavailable as error:
-                _log.warning("%d results wait for Redis: %s", len(self._ends), error)
+                _log.log(logging.DEBUG if is_away else logging.WARNING, "results wait for Redis: %s", error)
+                is_away = True
                 time.sleep(_OUTAGE_LOOK_S)
 
     def _store(self, bulk: list[Finished]) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
@@ -14,11 +12,10 @@ from toolkit.work.codec import MAX_TASK_BYTES, Encoded, encode_pieces
 from toolkit.work.connection import RedisConnection
 from toolkit.work.dead_letters import DeadLetters
 from toolkit.work.in_hand import Task, TaskInHand, open_entries
+from toolkit.work.leases import held
 from toolkit.work.results import ResultBox, TaskHandle
 from toolkit.work.scripts import LEVELS
 from toolkit.work.streams import Finished, TaskStreams
-
-_log = logging.getLogger(__name__)
 
 Priority = Literal["high", "normal", "low"]
 
@@ -226,15 +223,8 @@ class TaskQueue:
     def lease_many(self, max_tasks: int, timeout: float | None = None) -> Iterator[list[Task]]:
         """As :meth:`lease`, for up to ``max_tasks`` together: done or come back as one."""
         in_hand = self.take(max_tasks, timeout)
-        try:
-            with self._renewing(in_hand):
-                yield [hand.task for hand in in_hand]
-        except BaseException as error:
-            worn_out = [hand for hand in in_hand if hand.attempt >= self.max_attempts]
-            self.put_back([hand for hand in in_hand if hand.attempt < self.max_attempts], is_retry=True)
-            self.finish(hand.failed(f"{type(error).__name__}: {error}") for hand in worn_out)
-            raise
-        self.finish(hand.done() for hand in in_hand)
+        with held(self, in_hand):
+            yield [hand.task for hand in in_hand]
 
     def take(
         self, max_tasks: int = 1, timeout: float | None = None, is_wanted: Callable[[], bool] = lambda: True
@@ -365,27 +355,6 @@ class TaskQueue:
                 )
             if put < len(bulk):
                 time.sleep(_FULL_QUEUE_LOOK_S)
-
-    @contextlib.contextmanager
-    def _renewing(self, in_hand: list[TaskInHand]) -> Iterator[None]:
-        is_over = threading.Event()
-
-        def renew() -> None:
-            while not is_over.wait(self.lease_s / 3):
-                try:
-                    self.renew(in_hand)
-                except QueueUnavailable as error:
-                    _log.warning("a lease could not be renewed: %s", error)
-
-        thread = threading.Thread(target=renew, name=f"lease-{self.name}", daemon=True)
-        if in_hand:
-            thread.start()
-        try:
-            yield
-        finally:
-            is_over.set()
-            if in_hand:
-                thread.join()
 
 
 _WHEN_FULL = ("wait", "refuse", "drop_oldest")
