@@ -80,6 +80,7 @@ def test_the_buttons_stop_a_run_and_start_another(dashboard):
     for _ in range(2):
         board.panel.start_button.click()
         board.watch(0.1)
+        assert board.state is DashboardState.LIVE
         board.panel.stop_button.click()
         wait_until(lambda: board.state is DashboardState.OVER, 30)
         runs.append(board.report.statistics["mlflow_run_id"])
@@ -166,7 +167,7 @@ def test_slow_drawing_leaves_at_least_half_of_the_time_to_the_run(dashboard, mon
     assert 2 <= len(draws) <= 6
 
 
-def test_a_run_that_fails_says_why_without_a_password(dashboard):
+def test_a_run_that_fails_says_why_without_a_password(dashboard, caplog):
     board = dashboard(address="rtsp://admin:secret@door.example/{}", door=[])
     board.start()
 
@@ -174,6 +175,7 @@ def test_a_run_that_fails_says_why_without_a_password(dashboard):
         board.watch()
 
     assert board.state is DashboardState.FAILED
+    assert "secret" not in caplog.text
     assert "***@door.example/door is not there" in board.panel.status_html.value
     assert not board.panel.start_button.disabled
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from IPython.display import Image, display
 
 from toolkit.addresses import without_password
-from toolkit.errors import ConfigError
+from toolkit.errors import ConfigError, ToolkitError
 from toolkit.experiment import Experiment
 from toolkit.live.listeners import LatestResults
 from toolkit.live_run import LiveReport, LiveRun, MakePipeline, make_pipeline
@@ -198,10 +198,12 @@ class LiveDashboard:
     def _run(self) -> None:
         try:
             self.report = self._run_once()
-        except Exception as error:  # the outermost loop of the thread: kept, shown, and raised by watch()
-            logger.exception("the dashboard's run failed")
+        except Exception as error:
+            # The outermost loop of the thread: whatever was raised is shown, and raised again by watch().
+            text = without_password(str(error))
+            logger.error("the run failed: %s", text, exc_info=not isinstance(error, ToolkitError))
             self.error = error
-            self._enter(DashboardState.FAILED, without_password(str(error)))
+            self._enter(DashboardState.FAILED, text)
         else:
             run_id = self.report.statistics["mlflow_run_id"]
             self._enter(
