@@ -17,6 +17,7 @@ from toolkit.work.codec import Encoded
 from toolkit.work.connection import BLOCK_S, GroupMissing, RedisConnection
 
 _LONG_AGO_MS = 86_400_000
+_LOOK_FOR_STALE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,11 +240,11 @@ class TaskStreams:
         self._consumer = f"{socket.gethostname()}-{self._pid}-{self._prefix}"
 
     def _stale_ms(self) -> int:
-        """The lease when it is time to look for tasks of dead workers, four times a lease; else 0."""
+        """The lease when it is time to look for tasks of dead workers; else 0, as looking costs."""
         now = time.monotonic()
         if now < self._look_for_stale_at:
             return 0
-        self._look_for_stale_at = now + self._lease_ms / 4000
+        self._look_for_stale_at = now + min(self._lease_ms / 4000, _LOOK_FOR_STALE_S)
         return self._lease_ms
 
     def _wait_for_new(self, wait_s: float, max_tasks: int) -> list[Any]:
