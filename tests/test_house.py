@@ -23,7 +23,7 @@ _FLOORS = {
     "wings": {"data", "live", "models", "work"},
     "upper": {"evaluation", "tracking", "training"},
     "attic": {"analysis", "demo", "experiment", "learn_run", "live_run"},
-    "roof": {"cli", "notebook"},
+    "roof": {"cli", "cli_queue", "cli_worker", "notebook", "terminal"},
 }
 
 _HEAVY = {"av", "cv2", "matplotlib", "mlflow", "pandas", "redis", "timm", "torch", "torchvision"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import time
@@ -14,26 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.live import Live
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from toolkit.errors import ConfigError, ToolkitError
+from toolkit.terminal import err, json_option, out, plain, write_json
 
 if TYPE_CHECKING:
     from toolkit.experiment import Experiment
     from toolkit.live_run import LiveReport
 
-# What a command is asked for goes to standard output, what it says on the way to standard error.
-# Where there is no terminal to ask for its width, tables get the room they need.
-out = Console(width=None if sys.stdout.isatty() else 110)
-err = Console(stderr=True, width=None if sys.stderr.isatty() else 110)
-
-FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
-json_option = click.option("--json", "json_path", type=FILE, help="Write the result here, as JSON.")
 out_option = click.option("--out", "out_dir", type=FOLDER, help="Folder for what the run leaves.")
 
 
@@ -56,7 +48,7 @@ def main() -> None:
     try:
         cli()
     except ToolkitError as error:
-        err.print(f"[red]error:[/red] {_plain(str(error))}", highlight=False, soft_wrap=True)
+        err.print(f"[red]error:[/red] {plain(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -150,7 +142,7 @@ def train(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, json_
         result = run_training(experiment, out_dir or _new_folder("train"), on_progress, on_epoch)
     out.print(f"best epoch {result['best_epoch']}: {result['checkpoint']}", highlight=False, soft_wrap=True)
     _print_run(result["mlflow_run_id"])
-    _write_json(json_path, result)
+    write_json(json_path, result)
 
 
 @cli.command()
@@ -169,7 +161,7 @@ def evaluate(data: str, split: str, checkpoint: str, limit: int | None, json_pat
         scores = run_evaluation(config, lambda done, total: progress.update(bar, completed=done, total=total))
     out.print(_score_table(scores))
     _print_run(scores["mlflow_run_id"])
-    _write_json(json_path, scores)
+    write_json(json_path, scores)
 
 
 def _run_live(experiment: Experiment, out_dir: Path | None, json_path: Path | None, blur_faces: bool) -> None:
@@ -183,7 +175,7 @@ def _run_live(experiment: Experiment, out_dir: Path | None, json_path: Path | No
     with _live_display() as show:
         report = run_live(experiment, folder, show, blur_faces)
     _print_report(report)
-    _write_json(json_path, report.statistics)
+    write_json(json_path, report.statistics)
 
 
 @contextmanager
@@ -252,7 +244,7 @@ def _print_report(report: LiveReport) -> None:
     for name, values in statistics["cameras"].items():
         for problem in (values["error"], values["analysis_error"]):
             if problem:
-                err.print(f"[yellow]{name}:[/yellow] {_plain(problem)}", highlight=False, soft_wrap=True)
+                err.print(f"[yellow]{name}:[/yellow] {plain(problem)}", highlight=False, soft_wrap=True)
     for path in report.pictures.values():
         out.print(f"picture: {path}", highlight=False, soft_wrap=True)
     _print_run(statistics["mlflow_run_id"])
@@ -329,17 +321,6 @@ def _new_folder(kind: str) -> Path:
     from toolkit.tracking import DEFAULT_STORE
 
     return DEFAULT_STORE / kind / f"{datetime.now():%Y%m%d-%H%M%S}"
-
-
-def _write_json(path: Path | None, values: dict[str, Any]) -> None:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-
-
-def _plain(text: str) -> str:
-    """Text in which rich finds no markup."""
-    return text.replace("[", r"\[")
 
 
 if __name__ == "__main__":
