@@ -75,6 +75,9 @@ def commands(name: str, rest: list[str]) -> list[Command]:
         [python, "-m", "mypy"],
         [python, "-m", "codespell_lib"],
     ]
+    if name == "lab":
+        # A kernel runs in notebooks/; its runs belong into the store that `ui` opens.
+        os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{ROOT / 'runs' / 'mlflow.db'}")
     if name == "ui":
         (ROOT / "runs").mkdir(exist_ok=True)
         # One worker and no job runner: half a gigabyte instead of two, for one reader on this machine.
