@@ -18,6 +18,7 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from toolkit.cli_worker import worker
 from toolkit.errors import ConfigError, ToolkitError
 from toolkit.terminal import err, json_option, out, plain, write_json
 
@@ -50,6 +51,9 @@ def main() -> None:
     except ToolkitError as error:
         err.print(f"[red]error:[/red] {plain(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
+
+
+cli.add_command(worker)
 
 
 @cli.command()

@@ -1,14 +1,19 @@
-"""What all commands share: where they print, and how they leave their JSON."""
+"""What all commands share: how they are told what to do, where they print, and how they leave their JSON."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+
+from toolkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from toolkit.experiment import Experiment
 
 # What a command is asked for goes to standard output, what it says on the way to standard error.
 # Where there is no terminal to ask for its width, tables get the room they need.
@@ -17,6 +22,49 @@ err = Console(stderr=True, width=None if sys.stderr.isatty() else 110)
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 json_option = click.option("--json", "json_path", type=FILE, help="Write the result here, as JSON.")
+redis_option = click.option(
+    "--redis",
+    "redis_url",
+    envvar="REDIS_URL",
+    show_envvar=True,
+    metavar="URL",
+    help="Address of the Redis; one with a password is better kept in the environment.",
+)
+queue_option = click.option("--queue", "queue_name", default="tasks", show_default=True, help="Its name.")
+
+
+def needed_url(redis_url: str | None) -> str:
+    """The address of a Redis that was given.
+
+    Raises:
+        ConfigError: none was; the private server that a queue would start has nothing to show or to do.
+    """
+    if not redis_url:
+        raise ConfigError("which Redis? Give --redis redis://HOST:6379/0, or set REDIS_URL")
+    return redis_url
+
+
+def load(name: str, part: str, words: tuple[str, ...], settings: dict[str, Any] | None = None) -> Experiment:
+    """The experiment from a YAML file, KEY=VALUE words and the command's own options.
+
+    Raises:
+        ConfigError: two files, none where there has to be one, or what is in it is not right.
+    """
+    from toolkit.experiment import load_experiment
+
+    files = [word for word in words if "=" not in word]
+    if len(files) > 1:
+        raise ConfigError(f"one experiment at a time, got {', '.join(files)}; settings are written KEY=VALUE")
+    laid_over: dict[str, Any] | None = None if settings is None else {part: settings}
+    if laid_over is not None and not files:
+        laid_over["name"] = name
+    return load_experiment(files[0] if files else None, [word for word in words if "=" in word], laid_over)
+
+
+def print_run(run_id: str | None) -> None:
+    """Say where a run is recorded."""
+    if run_id:
+        out.print(f"MLflow run: {run_id} (make ui shows it)", highlight=False, soft_wrap=True)
 
 
 def write_json(path: Path | None, values: Any) -> None:

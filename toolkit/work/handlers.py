@@ -84,6 +84,16 @@ def resolve_handlers(source: HandlerSource) -> dict[str, Handler]:
     return dict(found)
 
 
+def task_types(source: HandlerSource) -> list[str] | None:
+    """The task types a source names, sorted; None where a function makes the handlers, which is not called.
+
+    Raises:
+        ConfigError: there is no such module or attribute.
+    """
+    found = _import(source) if isinstance(source, str) else source
+    return sorted(found) if isinstance(found, Mapping) else None
+
+
 def run_handler(handlers: Mapping[str, Handler], tasks: Sequence[dict[str, Any]]) -> list[Any]:
     """Run tasks of one type; per task what the handler returned, or the exception that stopped it."""
     task_type = tasks[0].get("type")
