@@ -15,6 +15,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from toolkit.addresses import without_password
+from toolkit.bench.config import BenchConfig
 from toolkit.errors import ConfigError, did_you_mean
 from toolkit.live.camera import CameraConfig
 from toolkit.live.pipeline import PipelineConfig
@@ -68,6 +69,7 @@ class Experiment:
         seed: of everything random; parts that have a seed of their own take this one unless they name one.
         live: the live run, if it asks for one.
         train: the training, if it asks for one.
+        bench: the benches, if it asks for any.
     """
 
     name: str = "experiment"
@@ -75,6 +77,7 @@ class Experiment:
     seed: int = 0
     live: LiveConfig | None = None
     train: TrainConfig | None = None
+    bench: BenchConfig | None = None
 
 
 def load_experiment(

@@ -1,0 +1,114 @@
+"""Turns, medians, and measurements that end with everything they started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import contenders_gone_wrong
+import psutil
+import pytest
+from waiting import wait_until
+
+from toolkit.bench.apart import MeasurementFailed, call_apart
+from toolkit.bench.rounds import Case, Contender, run_rounds, summary
+
+_CONTENDERS = {
+    name: Contender(name, kind, "nowhere:at_all")
+    for name, kind in {"ours": "ours", "raw": "limit", "slow": "peer", "fast": "peer"}.items()
+}
+
+
+@pytest.fixture(autouse=True)
+def measurements_can_be_imported(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(contenders_gone_wrong.__file__).parent))
+
+
+def case(function: str = "", **changes) -> Case:
+    settings = {
+        "title": "a case",
+        "settings": {},
+        "contenders": tuple(_CONTENDERS),
+        "limit": "raw",
+        **changes,
+    }
+    return Case("case", function=f"contenders_gone_wrong:{function}", **settings)
+
+
+def rates(*values: float) -> list[dict[str, float]]:
+    return [{"rate_per_s": value} for value in values]
+
+
+def test_the_best_peer_and_the_limit_are_compared_by_their_medians():
+    measured = {
+        "ours": rates(90, 110, 100),
+        "raw": rates(200),
+        "slow": rates(1, 1, 90),
+        "fast": rates(20, 30),
+    }
+
+    told = summary(case(), _CONTENDERS, measured)
+
+    assert told["contenders"]["ours"]["rate_per_s"] == 100
+    assert told["contenders"]["ours"]["spread"] == [90, 110]
+    assert told["ratios"]["vs_best_peer"] == 4.0
+    assert told["ratios"]["vs_limit"] == 0.5
+    assert told["ratios"]["best_peer"] == "fast"
+
+
+def test_of_latencies_the_lowest_is_the_best():
+    measured = {
+        name: [{"p50_ms": p50, "p99_ms": 2 * p50}]
+        for name, p50 in {"ours": 0.5, "raw": 0.25, "slow": 4.0, "fast": 1.0}.items()
+    }
+
+    told = summary(case(figure="p50_ms", less_is_better=True), _CONTENDERS, measured)
+
+    assert told["ratios"]["best_peer"] == "fast"
+    assert told["ratios"]["vs_best_peer"] == told["ratios"]["p99_vs_best_peer"] == 0.5
+
+
+def test_a_contender_that_failed_once_shows_its_median_and_its_error():
+    measured = {"ours": [*rates(5, 7), {"error": "gone"}], "raw": [{"error": "gone"}]}
+
+    told = summary(case(), _CONTENDERS, measured)
+
+    assert told["contenders"]["ours"]["rate_per_s"] == 6
+    assert told["contenders"]["ours"]["error"] == "gone"
+    assert told["limits"] == {}
+    assert told["ratios"]["vs_limit"] is None
+
+
+def test_contenders_take_turns():
+    turns = []
+
+    run_rounds(
+        [case("fails", contenders=("ours", "raw"))],
+        _CONTENDERS,
+        rounds=2,
+        timeout_s=10,
+        on_progress=lambda what, done, total: turns.append(what.rpartition(": ")[2]),
+    )
+
+    assert turns == ["ours", "raw", "ours", "raw", "done"]
+
+
+def test_a_measurement_that_raises_says_why():
+    told = run_rounds([case("fails", contenders=("ours",))], _CONTENDERS, rounds=1, timeout_s=10)
+
+    assert "the broker is out to lunch" in told["case"]["contenders"]["ours"]["error"]
+
+
+def test_a_measurement_that_is_never_over_ends_with_all_its_processes(tmp_path):
+    pid_file = tmp_path / "pid"
+
+    with pytest.raises(MeasurementFailed, match="was not over after 3 s"):
+        call_apart("contenders_gone_wrong:never_over", {"pid_file": str(pid_file)}, tmp_path, timeout_s=3)
+
+    wait_until(lambda: not psutil.pid_exists(int(pid_file.read_text())))
+
+
+def test_what_a_measurement_left_running_is_ended(tmp_path):
+    told = call_apart("contenders_gone_wrong:leaves_a_process", {"turn": 1}, tmp_path, timeout_s=30)
+
+    assert told["rate_per_s"] == 2.0
+    wait_until(lambda: not psutil.pid_exists(told["pid"]))

@@ -1,0 +1,1 @@
+"""The contenders of ``toolkit bench queue``, and what is measured of them."""
