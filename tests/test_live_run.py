@@ -41,3 +41,10 @@ def test_a_run_whose_display_fails_is_recorded_as_failed(experiment, tmp_path):
 def test_an_experiment_without_cameras_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="no part 'live'"):
         run_live(Experiment("empty"), tmp_path)
+
+
+def test_faces_are_cut_with_the_margin_that_suits_the_shipped_model():
+    from toolkit.live.pipeline import PipelineConfig
+    from toolkit.models.preprocess import LIVE_CROP_MARGIN
+
+    assert PipelineConfig().crop_margin == LIVE_CROP_MARGIN

@@ -46,7 +46,8 @@ class PipelineConfig:
         tracker: see :class:`TrackerConfig`.
     """
 
-    crop_margin: float = 0.0
+    # What suits the shipped model: toolkit.models.preprocess.LIVE_CROP_MARGIN.
+    crop_margin: float = 0.05
     smallest_face_px: float = 20.0
     batch_size: int = 32
     max_wait_s: float = 0.01
