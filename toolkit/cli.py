@@ -1,4 +1,4 @@
-"""The command line: ``toolkit live | demo | train | evaluate``."""
+"""The command line: ``toolkit live | demo | train | evaluate | bench``."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from toolkit.cli_bench import bench
+from toolkit.cli_queue import queue
 from toolkit.cli_worker import worker
 from toolkit.errors import ConfigError, ToolkitError
-from toolkit.terminal import err, json_option, out, plain, write_json
+from toolkit.terminal import err, json_option, load, out, plain, print_run, write_json
 
 if TYPE_CHECKING:
     from toolkit.experiment import Experiment
@@ -53,7 +55,9 @@ def main() -> None:
         sys.exit(1)
 
 
+cli.add_command(bench)
 cli.add_command(worker)
+cli.add_command(queue)
 
 
 @cli.command()
@@ -95,7 +99,7 @@ def live(
         settings["duration_s"] = duration_s
     if not (cameras or any("=" not in word for word in experiment_and_overrides)):
         raise ConfigError("which cameras? Give --camera NAME=SOURCE, once for each, or an experiment (YAML)")
-    experiment = _load("live", "live", experiment_and_overrides, settings)
+    experiment = load("live", "live", experiment_and_overrides, settings)
     _run_live(experiment, out_dir, json_path, blur_faces=not no_blur)
 
 
@@ -114,7 +118,7 @@ def demo(duration_s: float, out_dir: Path | None, json_path: Path | None) -> Non
     with err.status("preparing the cameras"):
         cameras = demo_cameras()
     settings = {"cameras": cameras, "duration_s": duration_s, "camera": {"loop": True}}
-    _run_live(_load("demo", "live", (), settings), out_dir, json_path, blur_faces=True)
+    _run_live(load("demo", "live", (), settings), out_dir, json_path, blur_faces=True)
 
 
 @cli.command()
@@ -130,7 +134,7 @@ def train(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, json_
     \b
       toolkit train experiments/face-attributes.yaml train.epochs=3
     """
-    experiment = _load("train", "train", experiment_and_overrides)
+    experiment = load("train", "train", experiment_and_overrides)
     with err.status("loading torch and the data"):
         from toolkit.learn_run import run_training
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -145,7 +149,7 @@ def train(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, json_
 
         result = run_training(experiment, out_dir or _new_folder("train"), on_progress, on_epoch)
     out.print(f"best epoch {result['best_epoch']}: {result['checkpoint']}", highlight=False, soft_wrap=True)
-    _print_run(result["mlflow_run_id"])
+    print_run(result["mlflow_run_id"])
     write_json(json_path, result)
 
 
@@ -164,7 +168,7 @@ def evaluate(data: str, split: str, checkpoint: str, limit: int | None, json_pat
         bar = progress.add_task(f"{data}, {split}", total=None)
         scores = run_evaluation(config, lambda done, total: progress.update(bar, completed=done, total=total))
     out.print(_score_table(scores))
-    _print_run(scores["mlflow_run_id"])
+    print_run(scores["mlflow_run_id"])
     write_json(json_path, scores)
 
 
@@ -251,7 +255,7 @@ def _print_report(report: LiveReport) -> None:
                 err.print(f"[yellow]{name}:[/yellow] {plain(problem)}", highlight=False, soft_wrap=True)
     for path in report.pictures.values():
         out.print(f"picture: {path}", highlight=False, soft_wrap=True)
-    _print_run(statistics["mlflow_run_id"])
+    print_run(statistics["mlflow_run_id"])
 
 
 def _epoch_line(epoch: int, metrics: dict[str, float]) -> str:
@@ -292,24 +296,6 @@ def _score_cells(scores: dict[str, Any]) -> list[str]:
         value = scores[name]
         cells.append("-" if value is None else f"{value:.2f}" if name == "age_mae_years" else f"{value:.1%}")
     return cells
-
-
-def _print_run(run_id: str | None) -> None:
-    if run_id:
-        out.print(f"MLflow run: {run_id} (make ui shows it)", highlight=False, soft_wrap=True)
-
-
-def _load(name: str, part: str, words: tuple[str, ...], settings: dict[str, Any] | None = None) -> Experiment:
-    """The experiment from a YAML file, KEY=VALUE words and the command's own options."""
-    from toolkit.experiment import load_experiment
-
-    files = [word for word in words if "=" not in word]
-    if len(files) > 1:
-        raise ConfigError(f"one experiment at a time, got {', '.join(files)}; settings are written KEY=VALUE")
-    laid_over: dict[str, Any] | None = None if settings is None else {part: settings}
-    if laid_over is not None and not files:
-        laid_over["name"] = name
-    return load_experiment(files[0] if files else None, [word for word in words if "=" in word], laid_over)
 
 
 def _named_source(text: str) -> tuple[str, str]:
