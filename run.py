@@ -157,8 +157,9 @@ def make_environment() -> None:
 
 
 def install() -> None:
-    """Install the lock's pins and this project, with uv where it can be had, else with pip."""
-    what = ["-r", str(LOCK), "-e", f".[{EXTRAS}]"]
+    """Install this project, at the lock's versions, with uv where it can be had, else with pip."""
+    # The lock says which version, the extras say what: it names packages of other extras too.
+    what = ["-c", str(LOCK), "-e", f".[{EXTRAS}]"]
     uv = find_uv()
     if uv:
         say("installing the packages of requirements.lock with uv: minutes and some 7 GB the first time")

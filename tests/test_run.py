@@ -77,6 +77,20 @@ def test_a_changed_lock_is_installed_anew(script: ModuleType, steps: list[str]) 
     assert steps == ["install", "install"]
 
 
+def test_the_lock_bounds_what_is_installed_and_adds_nothing(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(script, "find_uv", lambda: "uv")
+    monkeypatch.setattr(script, "run", lambda command: commands.append(command) or 0)
+
+    script.install()
+
+    (command,) = commands
+    assert command[command.index("-c") + 1] == str(script.LOCK)
+    assert "-r" not in command
+
+
 def test_an_environment_that_was_moved_is_made_anew(script: ModuleType, steps: list[str]) -> None:
     script.set_up()
     script.STAMP.write_text(script.STAMP.read_text().replace(str(script.ROOT), "/elsewhere"))
