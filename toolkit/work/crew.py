@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from toolkit.errors import QueueUnavailable, TaskError
-from toolkit.stats import LatencyMeter, RateMeter
+from toolkit.work.books import Books
 from toolkit.work.handlers import Handler, batch_size, run_handler
 from toolkit.work.recorder import Recorder
 from toolkit.work.streams import Finished
@@ -57,15 +57,13 @@ class ThreadCrew:
         self._retry_wait_s = retry_wait_s
         self._recorder = Recorder(queue)
         self._stopping = threading.Event()
-        self._turn = threading.Lock()
+        self._turn, self._picking = threading.Lock(), threading.Lock()
         self._ahead: deque[TaskInHand] = deque()
         self._largest_batch = max(map(batch_size, handlers.values()), default=0)
         self._task_s = _AHEAD_S
-        self._books = threading.Lock()
-        self._idle = 0
-        self._counts = {"done": 0, "failed": 0, "retried": 0, "outages": 0}
+        self._idle = set[int]()
         self._begun_at: dict[int, float] = {}
-        self._run_times, self._wait_times, self._rate = LatencyMeter(), LatencyMeter(), RateMeter()
+        self._books = Books(["done", "failed", "retried", "outages"])
         self._threads = [
             threading.Thread(target=self._work, name=f"worker-{queue.name}-{number}", daemon=True)
             for number in range(num_workers)
@@ -109,40 +107,32 @@ class ThreadCrew:
 
     def statistics(self) -> dict[str, Any]:
         """Counts, tasks a second, and times of this process's workers since :meth:`start`."""
-        with self._books:
-            counts, idle = dict(self._counts), self._idle
         alive = sum(thread.is_alive() for thread in self._threads)
         return {
             "pid": os.getpid(),
             "workers": alive,
-            "busy": max(0, alive - idle),
+            "busy": max(0, alive - len(self._idle)),
             "in_hand": self._recorder.held,
-            **counts,
-            "tasks_per_s": round(self._rate.per_s, 1),
-            "run_ms": self._run_times.snapshot_ms(),
-            "wait_ms": self._wait_times.snapshot_ms(),
+            **self._books.statistics(),
         }
 
     def _work(self) -> None:
         is_away = False
         while not self._stopping.is_set():
             try:
-                in_hand = self._next()
+                in_hand = self._pick() or self._wait_for_more()
                 if in_hand:
                     self._perform(in_hand)
                 is_away = False
             except QueueUnavailable as error:
                 if not is_away:
                     _log.warning("no tasks until Redis is back: %s", error)
-                    with self._books:
-                        self._counts["outages"] += 1
+                    self._books.count("outages")
                 is_away = True
                 self._stopping.wait(_OUTAGE_LOOK_S)
 
-    def _next(self) -> list[TaskInHand]:
-        """The next task, or the next batch of one type."""
-        with self._books:
-            self._idle += 1
+    def _wait_for_more(self) -> list[TaskInHand]:
+        self._idle.add(threading.get_ident())
         try:
             with self._turn:
                 if not self._ahead:
@@ -151,65 +141,62 @@ class ThreadCrew:
                     )
                     self._recorder.hold(fresh)
                     self._ahead.extend(fresh)
-                if not self._ahead or self._stopping.is_set():
-                    return []
-                return self._pick()
+                return [] if self._stopping.is_set() else self._pick()
         finally:
-            with self._books:
-                self._idle -= 1
+            self._idle.discard(threading.get_ident())
 
     def _appetite(self) -> int:
         each = max(1, min(_AHEAD_TASKS, int(_AHEAD_S / max(self._task_s, 1e-6))))
-        return max(each * max(self._idle, 1), self._largest_batch)
+        return max(each * max(len(self._idle), 1), self._largest_batch)
 
     def _pick(self) -> list[TaskInHand]:
-        first = self._ahead.popleft()
-        task_type = first.task.get("type")
-        size = batch_size(self._handlers.get(task_type)) if isinstance(task_type, str) else 0
-        if size < 2:
-            return [first]
-        same = [hand for hand in self._ahead if hand.task.get("type") == task_type][: size - 1]
-        for hand in same:
-            self._ahead.remove(hand)
-        return [first, *same]
+        """The next task, or the next batch of one type; none when nothing was taken ahead."""
+        with self._picking:
+            if not self._ahead:
+                return []
+            first = self._ahead.popleft()
+            task_type = first.task.get("type")
+            size = batch_size(self._handlers.get(task_type)) if isinstance(task_type, str) else 0
+            if size < 2:
+                return [first]
+            same = [hand for hand in self._ahead if hand.task.get("type") == task_type][: size - 1]
+            for hand in same:
+                self._ahead.remove(hand)
+            return [first, *same]
 
     def _perform(self, in_hand: list[TaskInHand]) -> None:
-        start = self._begun_at[threading.get_ident()] = time.monotonic()
+        begun_at = self._begun_at[threading.get_ident()] = time.monotonic()
         outcomes = run_handler(self._handlers, [hand.task for hand in in_hand])
+        ended_at = time.monotonic()
         del self._begun_at[threading.get_ident()]
-        self._note_times(in_hand, time.monotonic() - start)
-        ends = []
+        each_s = (ended_at - begun_at) / len(in_hand)
+        # Recent tasks count most, so that a change of load is followed within some ten tasks.
+        self._task_s += 0.2 * (each_s - self._task_s)
+        again = []
         for hand, outcome in zip(in_hand, outcomes, strict=True):
             if isinstance(outcome, BaseException) and hand.attempt <= self._retries:
-                self._retry(hand)
+                again.append(hand)
+                end = "retried"
             else:
-                ends.append(self._end(hand, outcome))
-        self._recorder.record(ends)
+                end = self._end(hand, outcome)
+            self._books.note(end, ended_at, each_s, hand.entry.waited_ms / 1000)
+        if again:
+            self._retry(again)
 
-    def _end(self, hand: TaskInHand, outcome: Any) -> Finished:
+    def _end(self, hand: TaskInHand, outcome: Any) -> str:
         try:
             end = hand.done(outcome) if not isinstance(outcome, BaseException) else _failed(hand, outcome)
         except TaskError as error:
             end = _failed(hand, error)
-        with self._books:
-            self._counts[end.outcome] += 1
-        return end
+        self._recorder.record(end)
+        return end.outcome
 
-    def _retry(self, hand: TaskInHand) -> None:
+    def _retry(self, in_hand: list[TaskInHand]) -> None:
         # Let go first: if Redis is away now, the lease ends and another takes the task.
-        self._recorder.let_go([hand])
-        self._queue.put_back([hand], self._retry_wait_s * 2 ** (hand.attempt - 1), is_retry=True)
-        with self._books:
-            self._counts["retried"] += 1
-
-    def _note_times(self, in_hand: list[TaskInHand], run_s: float) -> None:
-        each_s = run_s / len(in_hand)
-        # Recent tasks count most, so that a change of load is followed within some ten tasks.
-        self._task_s += 0.2 * (each_s - self._task_s)
+        self._recorder.let_go(in_hand)
         for hand in in_hand:
-            self._run_times.add(each_s)
-            self._wait_times.add(hand.entry.waited_ms / 1000)
-            self._rate.tick()
+            wait_s = self._retry_wait_s * 2 ** (hand.attempt - 1)
+            self._queue.put_back([hand], wait_s, is_retry=True)
 
 
 def _failed(hand: TaskInHand, error: BaseException) -> Finished:

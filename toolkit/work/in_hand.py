@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from toolkit.errors import TaskError
 from toolkit.work.codec import decode, encode
@@ -13,8 +12,7 @@ from toolkit.work.streams import Entry, Finished
 Task = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class TaskInHand:
+class TaskInHand(NamedTuple):
     """One task taken from the queue, held until :meth:`TaskQueue.finish` is given one of its ends.
 
     Attributes:

@@ -28,7 +28,7 @@ class Recorder:
         self._queue = queue
         self._held: dict[bytes, TaskInHand] = {}
         self._ends: list[Finished] = []
-        self._news = threading.Condition()
+        self._news, self._lock = threading.Event(), threading.Lock()
         self._give_up_at: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"recorder-{queue.name}", daemon=True)
 
@@ -38,28 +38,28 @@ class Recorder:
 
     def stop(self, timeout_s: float) -> bool:
         """Store what is finished and end; whether that was done in time."""
-        with self._news:
-            self._give_up_at = time.monotonic() + timeout_s
-            self._news.notify()
+        self._give_up_at = time.monotonic() + timeout_s
+        self._news.set()
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def hold(self, in_hand: Iterable[TaskInHand]) -> None:
         """Keep the leases of these tasks until they are recorded or let go."""
-        with self._news:
+        with self._lock:
             self._held.update((hand.entry.entry_id, hand) for hand in in_hand)
 
     def let_go(self, in_hand: Iterable[TaskInHand]) -> None:
         """Keep these leases no longer: the tasks were put back, or will be another's when the lease ends."""
-        with self._news:
+        with self._lock:
             for hand in in_hand:
                 self._held.pop(hand.entry.entry_id, None)
 
-    def record(self, ends: Iterable[Finished]) -> None:
-        """Store these ends soon."""
-        with self._news:
-            self._ends.extend(ends)
-            self._news.notify()
+    def record(self, end: Finished) -> None:
+        """Store this end soon."""
+        self._ends.append(end)
+        # Looking first is quick, and under load the news is out already.
+        if not self._news.is_set():
+            self._news.set()
 
     @property
     def held(self) -> int:
@@ -71,12 +71,12 @@ class Recorder:
         renew_at = time.monotonic() + every_s
         is_away = False
         while True:
-            with self._news:
-                left_s = max(0.0, renew_at - time.monotonic())
-                self._news.wait_for(lambda: self._ends or self._give_up_at is not None, left_s)
-                if self._give_up_at is not None and (not self._ends or time.monotonic() >= self._give_up_at):
-                    return
-                bulk = self._first_bulk()
+            if not self._ends and self._give_up_at is None:
+                self._news.wait(max(0.0, renew_at - time.monotonic()))
+            self._news.clear()
+            if self._give_up_at is not None and (not self._ends or time.monotonic() >= self._give_up_at):
+                return
+            bulk = self._first_bulk()
             try:
                 if bulk:
                     self._store(bulk)
@@ -93,13 +93,13 @@ class Recorder:
         late = self._queue.finish(bulk)
         if late:
             _log.info("%d tasks had been finished by another worker; their second results were let go", late)
-        with self._news:
+        with self._lock:
             del self._ends[: len(bulk)]
             for end in bulk:
                 self._held.pop(end.entry.entry_id, None)
 
     def _renew(self) -> None:
-        with self._news:
+        with self._lock:
             in_hand = list(self._held.values())
         lost = self._queue.renew(in_hand)
         if lost:
