@@ -1,4 +1,4 @@
-"""A live run in a notebook: watched, steered, and read back as tables and figures."""
+"""Live runs and queues in a notebook: watched, steered, and read back as tables and figures."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from toolkit.notebook.dashboard import DashboardConfig, LiveDashboard
     from toolkit.notebook.figures import ages_by_camera, as_image, latency_by_camera, rates_over_time
+    from toolkit.notebook.queue_panel import QueuePanel, pool_table, queue_over_time, queue_table
     from toolkit.notebook.runs import camera_table, live_experiment, newest_runs, rates_of_run
 
 __all__ = [
     "DashboardConfig",
     "LiveDashboard",
+    "QueuePanel",
     "ages_by_camera",
     "as_image",
     "camera_table",
     "latency_by_camera",
     "live_experiment",
     "newest_runs",
+    "pool_table",
+    "queue_over_time",
+    "queue_table",
     "rates_of_run",
     "rates_over_time",
 ]
@@ -26,12 +31,16 @@ __all__ = [
 _HOMES = {
     "DashboardConfig": "dashboard",
     "LiveDashboard": "dashboard",
+    "QueuePanel": "queue_panel",
     "ages_by_camera": "figures",
     "as_image": "figures",
     "camera_table": "runs",
     "latency_by_camera": "figures",
     "live_experiment": "runs",
     "newest_runs": "runs",
+    "pool_table": "queue_panel",
+    "queue_over_time": "queue_panel",
+    "queue_table": "queue_panel",
     "rates_of_run": "runs",
     "rates_over_time": "figures",
 }

@@ -16,10 +16,13 @@ Rates = Mapping[str, Sequence[tuple[float, float]]]
 """Camera to its points (seconds since the start, frames a second), oldest first."""
 
 
-def rates_svg(rates: Rates, last_s: float = 30.0) -> str:
-    """Frames a second of each camera over the last ``last_s`` seconds, as SVG text.
+def rates_svg(
+    rates: Rates, last_s: float = 30.0, label: str = "Frames a second of each camera", unit: str = "/s"
+) -> str:
+    """Frames a second of each camera, or other lines, over the last ``last_s`` seconds, as SVG text.
 
-    Text and grid take the colour of the page around them, so that it suits a dark one too.
+    Text and grid take the colour of the page around them, so that it suits a dark one too. ``label`` is for
+    those who cannot see it, ``unit`` stands behind the newest number of each line.
     """
     newest_s = max((points[-1][0] for points in rates.values() if points), default=0.0)
     top = _round_up(max((rate for points in rates.values() for _, rate in points), default=0.0))
@@ -32,14 +35,14 @@ def rates_svg(rates: Rates, last_s: float = 30.0) -> str:
             if newest_s - time_s <= last_s
         ]
         parts.append(f'<polyline points="{" ".join(at)}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        name = html.escape(camera) + (f" {points[-1][1]:.1f}/s" if points else "")
+        name = html.escape(camera) + (f" {points[-1][1]:.1f}{unit}" if points else "")
         # Beside the lines, and not at their ends: cameras of the same rate would hide each other's names.
         x, y = _LEFT + _WIDTH + 14, _TOP + 12 + 16 * number
         parts.append(f'<text x="{x}" y="{y}" fill="{colour}" stroke="none">{name}</text>')
     size = f"0 0 {_LEFT + _WIDTH + 180} {max(_TOP + _HEIGHT + 22, _TOP + 12 + 16 * len(rates))}"
     style = "width: 100%; max-width: 800px; font: 12px sans-serif"
-    label = "Frames a second of each camera"
-    opening = f'<svg viewBox="{size}" role="img" aria-label="{label}" style="{style}" fill="currentColor">'
+    look = f'aria-label="{html.escape(label)}" style="{style}" fill="currentColor"'
+    opening = f'<svg viewBox="{size}" role="img" {look}>'
     return opening + "".join(parts) + "</svg>"
 
 

@@ -36,8 +36,11 @@ class Panel:
         self.status_html.value = f"<b>{html.escape(state)}</b> {html.escape(text)}"
 
     def show_table(self, table: pd.DataFrame) -> None:
-        """Show the table, in the looks of JupyterLab's own."""
-        text = table.to_html(border=0, float_format="{:.1f}".format, na_rep="-")
-        self.table_html.value = (
-            f'<div class="jp-RenderedHTMLCommon" style="display: inline-block">{text}</div>'
-        )
+        """Show the table."""
+        self.table_html.value = table_as_html(table)
+
+
+def table_as_html(table: pd.DataFrame) -> str:
+    """A table in the looks of JupyterLab's own."""
+    text = table.to_html(border=0, float_format="{:.1f}".format, na_rep="-")
+    return f'<div class="jp-RenderedHTMLCommon" style="display: inline-block">{text}</div>'
