@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fakes import FakeClock
 from made_faces import write_pack
 
 from toolkit.data.faces import load_faces
@@ -93,16 +94,21 @@ def test_ctrl_c_keeps_the_best_checkpoint_so_far(config: TrainConfig) -> None:
 
 
 def test_a_budget_of_minutes_ends_the_training_with_a_low_learning_rate(config: TrainConfig) -> None:
-    rates: list[float] = []
+    from toolkit.training.loop import Training
 
-    result = train(
-        replace(config, epochs=100_000, minutes=0.02),
-        lambda step, total, values: rates.append(values["train/learning_rate"]),
-    )
+    clock, rates = FakeClock(), []
 
-    assert 1 < result.seconds < 10
-    assert rates[-1] < 0.3 * config.learning_rate
-    assert result.checkpoint is not None
+    def twenty_steps_a_minute(step: int, total: int, values: dict[str, float]) -> None:
+        clock.advance(3.0)
+        rates.append(values["train/learning_rate"])
+
+    training = Training(replace(config, epochs=100_000, minutes=1.0), clock)
+    training.run(twenty_steps_a_minute, None)
+
+    assert len(rates) == 20
+    assert max(rates) > 0.9 * config.learning_rate
+    assert rates[-1] < 0.02 * config.learning_rate
+    assert training.result.checkpoint is not None
 
 
 def test_vectors_are_not_decayed(config: TrainConfig) -> None:

@@ -86,7 +86,8 @@ def train(
 class Training:
     """One training in progress: what :func:`train` drives from the first step to the last."""
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: TrainConfig, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.config = config
         self.result = TrainResult()
         keep_freed_memory()
@@ -106,7 +107,7 @@ class Training:
             _parameter_groups(self.network, config.weight_decay), lr=config.learning_rate, fused=True
         )
         self.best_score = -math.inf
-        self.started_at = time.monotonic()
+        self.started_at = self._clock()
 
     def run(self, on_progress: OnProgress | None, on_epoch: OnEpoch | None) -> None:
         """All epochs, or as many as the budget allows."""
@@ -122,7 +123,7 @@ class Training:
                 metrics |= self._validate()
                 self._keep_if_best(epoch, metrics)
                 self.result.epochs.append(metrics)
-                self.result.seconds = time.monotonic() - self.started_at
+                self.result.seconds = self._clock() - self.started_at
                 if on_epoch:
                     on_epoch(epoch, metrics)
                 if self._progress() >= 1:
@@ -132,7 +133,7 @@ class Training:
         """One pass over the training faces; mean losses and the rate."""
         total_steps = self.steps_per_epoch * self.config.epochs
         sums: dict[str, float] = {}
-        started_at, steps = time.monotonic(), 0
+        started_at, steps = self._clock(), 0
         self.network.train()
         for batch in loader.epoch(epoch):
             learning_rate = self._set_learning_rate()
@@ -145,7 +146,7 @@ class Training:
                 on_progress(self.result.steps, total_steps, values | {"train/learning_rate": learning_rate})
             if self._progress() >= 1:
                 break
-        rate = steps * self.config.batch_size / (time.monotonic() - started_at)
+        rate = steps * self.config.batch_size / (self._clock() - started_at)
         return {name: value / steps for name, value in sums.items()} | {"train/images_per_s": rate}
 
     def _step(self, batch: FaceBatch) -> dict[str, float]:
@@ -160,7 +161,7 @@ class Training:
         by_steps = self.result.steps / (self.steps_per_epoch * self.config.epochs)
         if self.config.minutes is None:
             return by_steps
-        return max(by_steps, (time.monotonic() - self.started_at) / (60 * self.config.minutes))
+        return max(by_steps, (self._clock() - self.started_at) / (60 * self.config.minutes))
 
     def _set_learning_rate(self) -> float:
         """Linear warm-up, then half a cosine down to zero (Loshchilov and Hutter, SGDR, ICLR 2017)."""
