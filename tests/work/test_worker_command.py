@@ -12,7 +12,7 @@ import time
 from collections import Counter
 
 import pytest
-from redis_fixtures import new_name, own_server, pid_of, wait_for
+from redis_fixtures import frozen, new_name, own_server, pid_of, wait_for
 
 from toolkit.cli import main
 from toolkit.work.results import as_completed
@@ -126,6 +126,22 @@ def test_a_worker_told_to_end_runs_nothing_twice_and_hands_the_rest_back(worker,
     assert 0 < waiting < 60
     assert _ran(tmp_path) == Counter(range(60))
     assert {handle.record()["attempts"] for handle in handles} == {1}
+
+
+def test_a_worker_cut_off_for_longer_than_its_lease_is_replaced_and_its_late_result_let_go(
+    worker, queue, tmp_path
+):
+    cut_off = worker(queue, "--workers", "1")
+    handle = queue.submit({"type": "note", "n": 1, "s": 0.5})
+    wait_for(lambda: (tmp_path / "ran.txt").exists())
+    with frozen(cut_off.pid):
+        other = worker(queue, "--workers", "1")
+        assert handle.result(timeout=20) == other.pid
+
+    wait_for(lambda: queue.statistics()["late"] == 1)
+    assert queue.get_results(timeout=0.2) == []
+    assert (queue.statistics()["done"], queue.statistics()["taken_over"]) == (1, 1)
+    assert _ran(tmp_path) == {1: 2}
 
 
 def test_a_handler_that_hangs_is_named_and_the_exit_code_tells(worker, queue, tmp_path):
