@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from toolkit.errors import ConfigError
 
+_MOST_TASKS = 1_000_000  # what one thread can keep a tally of, with room for those that run twice
+
 
 @dataclass(frozen=True)
 class QueueBenchConfig:
@@ -42,6 +44,8 @@ class QueueBenchConfig:
         ):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
+        if self.most_tasks > _MOST_TASKS:
+            raise ConfigError(f"most_tasks is at most {_MOST_TASKS:,}, got {self.most_tasks}")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import statistics
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from toolkit.bench.apart import MeasurementFailed, call_apart
+
+# What contenders write while they are measured does not wait for a disk.
+_SHARED_MEMORY = "/dev/shm"
 
 OnProgress = Callable[[str, int, int], None]
 """Called before each measurement with what is measured, how many were, and how many there are."""
@@ -131,7 +135,8 @@ def summary(
 def _measure(case: Case, contender: Contender, timeout_s: float) -> dict[str, Any]:
     if missing := contender.missing():
         return {"missing": missing}
-    with tempfile.TemporaryDirectory(prefix="toolkit-bench-") as folder:
+    memory = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="toolkit-bench-", dir=memory) as folder:
         settings = {**case.settings, "home": contender.home, "folder": folder}
         try:
             return call_apart(case.function, settings, Path(folder), timeout_s)
