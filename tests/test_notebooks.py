@@ -78,3 +78,19 @@ def test_the_live_notebook_runs_and_leaves_its_pictures_and_its_run(tmp_path, cl
     [run] = client.search_runs([client.get_experiment_by_name("live").experiment_id])
     assert run.info.status == "FINISHED"
     assert run.data.metrics["live/left/fps"] > 0
+
+
+def test_the_queue_notebook_loses_no_task_and_leaves_its_figure(tmp_path):
+    shutil.copy(next(path for path in _NOTEBOOKS if path.name.startswith("02")), tmp_path / "queue.ipynb")
+
+    command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "queue.ipynb"]
+    done = subprocess.run([*command, "--output", "ran"], cwd=tmp_path, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    ran = nbformat.read(tmp_path / "ran.ipynb", as_version=4)
+    shown = [output.get("data", {}) for cell in ran.cells for output in cell.get("outputs", [])]
+    text = "\n".join(data.get("text/plain", "") for data in shown)
+    rows = re.findall(r"(?m)^(?:done)?\s+(\d)\s+(\d+)$", text)
+    assert sum(int(tasks) for _, tasks in rows) == 400
+    assert "ZeroDivisionError" in text
+    assert sum("image/png" in data for data in shown) == 1

@@ -38,6 +38,11 @@ def test_a_queue_is_a_row_of_what_waits_and_what_became_of_the_rest(queue):
 
     row = table.loc[queue.name]
     assert (row["waiting"], row["in hand"], row["done"], row["failed"], row["dead"]) == (3, 0, 1, 1, 1)
+    assert 0 <= row["oldest s"] < 10
+
+
+def test_an_empty_queue_has_no_oldest_task(queue):
+    assert queue_table(queue)["oldest s"].isna().all()
 
 
 def test_threads_of_a_pool_share_a_row_and_processes_have_their_own(queue):

@@ -186,8 +186,10 @@ class QueuePanel:
 
 
 def _queue_rows(numbers: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    rows = {name: {key.replace("_", " "): of_one[key] for key in _NOW} for name, of_one in numbers.items()}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns="queue")
+    columns = [key.replace("_", " ") for key in _NOW]
+    rows = [[of_one[key] for key in _NOW] for of_one in numbers.values()]
+    table = pd.DataFrame(rows, index=list(numbers), columns=columns)
+    return table.astype({"oldest s": float}).rename_axis(columns="queue")
 
 
 def _worker_rows(statistics: Mapping[str, Any]) -> pd.DataFrame:
