@@ -12,10 +12,11 @@ from toolkit.work.child import ChildSettings
 from toolkit.work.crew import ThreadCrew
 from toolkit.work.handlers import HandlerSource, resolve_handlers
 from toolkit.work.process_crew import ProcessCrew
+from toolkit.work.ray_crew import RayCrew
 from toolkit.work.results import TaskHandle
 from toolkit.work.task_queue import Task, TaskQueue
 
-_BACKENDS = ("threads", "processes")
+_BACKENDS = ("threads", "processes", "ray")
 
 
 class WorkerPool:
@@ -33,7 +34,8 @@ class WorkerPool:
             up to the ``max_attempts`` of the queue.
         retry_wait_s: wait before the first retry, doubled for each further one.
         backend: "threads" suit handlers that wait, or compute outside Python (torch, OpenCV); "processes"
-            suit those that compute in Python, or may crash, and need ``handlers`` as a text.
+            suit those that compute in Python, or may crash; "ray" puts actors on the nodes of a Ray cluster.
+            The last two need ``handlers`` as a text.
         run_limit_s: a task that runs longer ends its worker process, which counts as an attempt; None for
             no limit.
 
@@ -53,7 +55,7 @@ class WorkerPool:
         *,
         retries: int = 0,
         retry_wait_s: float = 1.0,
-        backend: Literal["threads", "processes"] = "threads",
+        backend: Literal["threads", "processes", "ray"] = "threads",
         run_limit_s: float | None = None,
     ) -> None:
         if num_workers < 1 or retries < 0 or retry_wait_s < 0:
@@ -63,7 +65,7 @@ class WorkerPool:
             )
         if backend not in _BACKENDS:
             raise ConfigError(f"there is no backend {backend!r}; {did_you_mean(backend, _BACKENDS)}")
-        if backend == "processes" and not isinstance(handlers, str):
+        if backend != "threads" and not isinstance(handlers, str):
             raise ConfigError(
                 f"worker processes find their handlers by name, got a {type(handlers).__name__}; "
                 "put them into a module and give 'module:attribute'"
@@ -80,7 +82,7 @@ class WorkerPool:
         self._owns_queue = queue is None
         self._retries = retries
         self._retry_wait_s = retry_wait_s
-        self._crew: ThreadCrew | ProcessCrew | None = None
+        self._crew: ThreadCrew | ProcessCrew | RayCrew | None = None
         self._lock = threading.RLock()
 
     @property
@@ -136,8 +138,8 @@ class WorkerPool:
                 self.queue.close()
             return busy
 
-    def _new_crew(self) -> ThreadCrew | ProcessCrew:
-        if self._backend == "processes":
+    def _new_crew(self) -> ThreadCrew | ProcessCrew | RayCrew:
+        if self._backend != "threads":
             settings = ChildSettings(
                 queue=self.queue.arguments,
                 handlers=str(self._handlers),
@@ -145,7 +147,8 @@ class WorkerPool:
                 retry_wait_s=self._retry_wait_s,
                 run_limit_s=self._run_limit_s,
             )
-            return ProcessCrew(self.queue, settings, self._num_workers)
+            kind = ProcessCrew if self._backend == "processes" else RayCrew
+            return kind(self.queue, settings, self._num_workers)
         handlers = resolve_handlers(self._handlers)
         return ThreadCrew(self.queue, handlers, self._num_workers, self._retries, self._retry_wait_s)
 

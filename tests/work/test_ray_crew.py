@@ -1,0 +1,76 @@
+"""The Ray backend, on a real cluster of this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import numpy as np
+import pytest
+from redis_fixtures import new_name
+
+from toolkit.errors import ConfigError
+from toolkit.work.task_queue import TaskQueue
+from toolkit.work.worker_pool import WorkerPool
+
+# Handlers that the actors import from this very file.
+HANDLERS = {
+    "pid": lambda task: os.getpid(),
+    "sum": lambda task: int(task["frame"].sum()),
+}
+
+
+def die_the_first_time(task):
+    try:
+        os.close(os.open(task["marker"], os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return "survived"
+    os._exit(3)
+
+
+HANDLERS["die once"] = die_the_first_time
+
+
+@pytest.fixture
+def queue():
+    with TaskQueue(new_name(), lease_s=1) as queue:
+        yield queue
+
+
+def test_actors_do_the_tasks_frames_included_and_one_that_dies_loses_none(queue, tmp_path):
+    frame = np.ones((720, 1280, 3), np.uint8)
+    with WorkerPool(2, f"{__name__}:HANDLERS", queue, backend="ray") as pool:
+        pids = {pool.submit_task({"type": "pid"}).result(timeout=60) for _ in range(3)}
+        total = pool.submit_task({"type": "sum", "frame": frame}).result(timeout=60)
+        survivor = pool.submit_task({"type": "die once", "marker": str(tmp_path / "died")})
+        handles = pool.submit_tasks([{"type": "pid"}] * 50)
+        outcomes = {handle.record(timeout=90)["status"] for handle in [survivor, *handles]}
+        statistics = pool.statistics()
+
+    assert os.getpid() not in pids
+    assert total == frame.size
+    assert outcomes == {"done"}
+    assert survivor.result() == "survived"
+    assert statistics["queue"]["taken_over"] >= 1
+
+
+def test_handlers_that_cannot_be_had_are_named_and_no_cluster_is_left(queue):
+    pool = WorkerPool(1, "no_such_module:HANDLERS", queue, backend="ray")
+
+    with pytest.raises(ConfigError, match="no_such_module"):
+        pool.start()
+    import ray
+
+    assert not ray.is_initialized()
+
+
+def test_without_ray_its_backend_says_what_to_install(queue, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+
+    with pytest.raises(ConfigError, match=r"toolkit\[ray\]"):
+        WorkerPool(1, f"{__name__}:HANDLERS", queue, backend="ray").start()
+
+
+def test_handlers_that_have_no_name_cannot_travel(queue):
+    with pytest.raises(ConfigError, match="module:attribute"):
+        WorkerPool(1, {"pid": print}, queue, backend="ray")
