@@ -1,4 +1,4 @@
-"""The command line: ``toolkit live | demo | train | evaluate | bench``."""
+"""The command line: ``toolkit live | demo | train | evaluate | bench | worker | queue``."""
 
 from __future__ import annotations
 
