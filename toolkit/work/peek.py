@@ -15,7 +15,8 @@ from toolkit.errors import TaskError
 from toolkit.work.bodies import Bodies
 from toolkit.work.codec import decode
 from toolkit.work.connection import RedisConnection
-from toolkit.work.scripts import BODY_KEY, LEVELS, keys_of
+from toolkit.work.scripts import BODY_KEY, LEVELS, STREAMS, keys_of
+from toolkit.work.streams import Entry, tasks_of
 
 _STREAM_KEY = re.compile(r"toolkit:\{(.*)\}:tasks:normal", re.DOTALL)
 _SECRET_NAME = re.compile(r"(?i)passw|pwd|secret|token|credential|api_?key")
@@ -26,8 +27,9 @@ _PEEK = """
 local count = tonumber(ARGV[1])
 local time = redis.call('TIME')
 local rows = {}
-for level = 1, 3 do
-    local stream = KEYS[level]
+-- In the order in which they would be taken: orphans, then by level what was opened before what was put.
+for _, number in ipairs({7, 4, 1, 5, 2, 6, 3}) do
+    local stream = KEYS[number]
     -- Nothing was taken from a stream without a group.
     local last = '0-0'
     local groups = redis.pcall('XINFO', 'GROUPS', stream)
@@ -37,16 +39,17 @@ for level = 1, 3 do
     end
     for _, held in ipairs(#info > 0 and redis.call('XPENDING', stream, 'workers', '-', '+', count) or {}) do
         local entry = redis.call('XRANGE', stream, held[1], held[1])[1]
-        if entry then rows[#rows + 1] = {'in hand', level, entry[1], entry[2], held[2], held[4]} end
+        local done = redis.call('SMEMBERS', KEYS[13] .. number .. ':' .. held[1])
+        if entry then rows[#rows + 1] = {'in hand', number, entry[1], entry[2], held[2], held[4], done} end
     end
     for _, entry in ipairs(redis.call('XRANGE', stream, '(' .. last, '+', 'COUNT', count)) do
-        rows[#rows + 1] = {'waiting', level, entry[1], entry[2], '', 0}
+        rows[#rows + 1] = {'waiting', number, entry[1], entry[2], '', 0, {}}
     end
 end
-local delayed = redis.call('ZRANGE', KEYS[4], 0, count - 1, 'WITHSCORES')
+local delayed = redis.call('ZRANGE', KEYS[8], 0, count - 1, 'WITHSCORES')
 for at = 1, #delayed, 2 do
-    local packed = redis.call('HGET', KEYS[5], delayed[at])
-    rows[#rows + 1] = {'delayed', 0, delayed[at + 1], packed, '', 0}
+    local packed = redis.call('HGET', KEYS[9], delayed[at])
+    rows[#rows + 1] = {'delayed', 0, delayed[at + 1], packed, '', 0, {}}
 end
 return {time[1] * 1000 + math.floor(time[2] / 1000), rows}
 """
@@ -109,7 +112,8 @@ def peek(url: str, name: str, max_tasks: int = 10) -> list[SeenTask]:
     try:
         now_ms, rows = connection.run(_PEEK, keys[:BODY_KEY], max_tasks)
         bodies = Bodies(connection, keys[BODY_KEY])
-        seen = [_seen(row, now_ms, bodies) for row in _first_of_each(rows, max_tasks)]
+        tasks = (task for row in rows for task in _tasks_in(row, now_ms))
+        seen = [_seen(bodies, *task) for task in _first_of_each(tasks, max_tasks)]
     finally:
         connection.close()
     return seen
@@ -148,29 +152,39 @@ def _some(parts: Iterable[str]) -> str:
     )
 
 
-def _first_of_each(rows: list[Any], max_tasks: int) -> Iterator[Any]:
-    for state in (b"in hand", b"waiting", b"delayed"):
-        yield from [row for row in rows if row[0] == state][:max_tasks]
+def _first_of_each(tasks: Iterable[tuple[Any, ...]], max_tasks: int) -> Iterator[tuple[Any, ...]]:
+    found = list(tasks)
+    for state in ("in hand", "waiting", "delayed"):
+        yield from [task for task in found if task[0] == state][:max_tasks]
 
 
-def _seen(row: list[Any], now_ms: int, bodies: Bodies) -> SeenTask:
-    state, level, place, packed, holder, deliveries = row
+def _tasks_in(row: list[Any], now_ms: int) -> Iterator[tuple[Any, ...]]:
+    """State, priority, age and holder of each task in a row of the script, and its entry."""
+    state, number, place, fields, holder, deliveries, done = row
     if state == b"delayed":
-        level, packed = msgpack.unpackb(packed, raw=True)
-    fields = dict(zip(packed[::2], packed[1::2], strict=True))
-    task_id, before = fields.get(b"i", place).decode(errors="replace"), fields.get(b"a", b"")
-    body = fields.get(b"b", b"") or bodies.fetch([task_id])[0]
+        number, fields = msgpack.unpackb(fields, raw=True)
+    named = dict(zip(fields[::2], fields[1::2], strict=True))
+    # Only an orphan tells its level; whatever a stranger put there is some level too.
+    level = named.get(b"l", b"2")[-1] - ord("0") if number == len(STREAMS) else int(number)
+    age_s = (now_ms - float(place.split(b"-")[0])) / 1000
+    for entry in tasks_of(int(number), deliveries, place, fields, now_ms):
+        if str(entry.part).encode() not in done:
+            yield state.decode(), LEVELS[(int(level) - 1) % 3], age_s, holder.decode(errors="replace"), entry
+
+
+def _seen(bodies: Bodies, state: Any, priority: str, age_s: float, holder: str, entry: Entry) -> SeenTask:
+    body = entry.body or bodies.fetch([entry.task_id])[0]
     try:
         task = decode(body)
     except TaskError:
         task = None
     return SeenTask(
-        task_id=task_id,
-        state=state.decode(),
-        priority=LEVELS[int(level) - 1],
-        age_s=(now_ms - float(place.split(b"-")[0])) / 1000,
-        attempts=(int(before) if before.isdigit() else 0) + deliveries,
-        holder=holder.decode(errors="replace"),
+        task_id=entry.task_id,
+        state=state,
+        priority=priority,
+        age_s=age_s,
+        attempts=entry.attempt,
+        holder=holder,
         size_bytes=len(body),
         task=task if isinstance(task, dict) else None,
     )

@@ -18,8 +18,6 @@ _T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
-_FETCH_AT_ONCE = 500
-
 
 class TaskHandle(str):
     """The id of a submitted task, a text, that can also be asked for the task's result."""
@@ -145,7 +143,7 @@ class ResultBox:
     def _read(self, timeout_s: float) -> None:
         bodies: list[bytes] = []
         try:
-            bodies = self._streams.pop_results(_FETCH_AT_ONCE, timeout_s)
+            bodies = self._streams.pop_results(timeout_s)
         finally:
             with self._changed:
                 self._arrived.update(filter(None, map(_read_record, bodies)))

@@ -3,13 +3,20 @@
 The keys of a queue, all built from its name by :func:`keys_of`:
 
 - ``tasks:high``, ``tasks:normal``, ``tasks:low``: streams, one per priority, read by the consumer group
-  :data:`GROUP`. A task in hand is pending in the group; a finished one is deleted. The fields of an entry:
-  ``i`` task id, ``r`` key of the result list ("" for none), ``b`` the encoded task ("" when it lies apart);
-  where there is one, ``x`` its deadline (ms of Redis's clock) and ``a`` the attempts made before this entry.
+  :data:`GROUP`. What is in hand is pending in the group; what is finished is deleted. An entry is one task:
+  ``i`` task id, ``r`` key of the result list ("" for none), ``b`` the encoded task ("" when it lies apart),
+  where there is one ``x`` its deadline (ms of Redis's clock) and ``a`` the attempts made before this entry.
+  Or it is a parcel of small tasks: ``m`` their ids and encoded tasks in turn, in msgpack, ``n`` how many, and
+  ``r`` and ``x`` for all. Moving a parcel costs Redis as much as moving one task.
+  ``c`` counts the tasks put into this stream before.
+- ``parts:<stream>:<entry id>``: set of the parts of a parcel in hand that are finished; it goes with it.
+- ``opened:high``, ``opened:normal``, ``opened:low``: streams of single tasks, taken before those above: from
+  parcels of which somebody wanted less. ``w`` is when the task was put (ms).
+- ``orphans``: stream of single tasks, ``l`` their level: the unfinished parts of parcels whose holder died.
 - ``delayed``: sorted set of task ids by due time, their entries packed in the hash ``delayed:tasks``.
 - ``dead``: stream of the newest :data:`KEPT_DEAD` tasks that failed for good, with ``l`` level, ``e`` error
   and ``t`` traceback.
-- ``stats``: hash of counters by outcome.
+- ``stats``: hash of counters by outcome; ``totals``: how many tasks were ever put, by level.
 - ``body:<task id>``: the encoded task where it is big, and not in a file (:mod:`toolkit.work.bodies`).
 
 Redis's own clock is the only clock, so hosts need not agree on the time.
@@ -19,30 +26,23 @@ from __future__ import annotations
 
 GROUP = "workers"
 LEVELS = ("high", "normal", "low")
+STREAMS = [*(f"tasks:{level}" for level in LEVELS), *(f"opened:{level}" for level in LEVELS), "orphans"]
 KEPT_DEAD = 1000
-DEAD_KEY, BODY_KEY = 5, 7
+DEAD_KEY, BODY_KEY = len(STREAMS) + 2, len(STREAMS) + 6
 """Places in :func:`keys_of` that are used outside the scripts."""
 
-_COMMON = """
+COMMON = """
 redis.replicate_commands()
-local streams = {KEYS[1], KEYS[2], KEYS[3]}
-local delayed, delayed_tasks, dead, stats = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local group, body_prefix = 'workers', KEYS[8]
+-- Streams by number: 1 to 3 as put, 4 to 6 opened, by level; 7 orphans.
+local streams = {unpack(KEYS, 1, 7)}
+local opened, orphans = {KEYS[4], KEYS[5], KEYS[6]}, KEYS[7]
+local delayed, delayed_tasks, dead, stats = KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+local totals, parts_prefix, body_prefix = KEYS[12], KEYS[13], KEYS[14]
+local group = 'workers'
 
 local function now_ms()
     local time = redis.call('TIME')
     return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-
-local function last_delivered(stream)
-    local info = redis.call('XINFO', 'GROUPS', stream)[1] or error('NOGROUP in ' .. stream)
-    for at = 1, #info, 2 do
-        if info[at] == 'last-delivered-id' then return info[at + 1] end
-    end
-end
-
-local function in_hand(stream)
-    return redis.call('XPENDING', stream, group)[1]
 end
 
 -- Whoever reaches this Redis can add entries; what theirs lack is nothing, not an error in a worker.
@@ -61,6 +61,75 @@ local function with(fields, name, value)
     return fields
 end
 
+local function level_of(number, task)
+    return number < 7 and (number - 1) % 3 + 1 or tonumber(task.l) or 2
+end
+
+local function first_waiting(stream)
+    local info = redis.call('XINFO', 'GROUPS', stream)[1] or error('NOGROUP in ' .. stream)
+    for at = 1, #info, 2 do
+        if info[at] == 'last-delivered-id' then
+            return redis.call('XRANGE', stream, '(' .. info[at + 1], '+', 'COUNT', 1)[1]
+        end
+    end
+end
+
+-- The tasks of an entry, each with the fields it would have alone; a parcel that is damaged has none.
+local function singles(task)
+    if not task.m then
+        local fields = {'i', task.i, 'r', task.r, 'b', task.b}
+        if task.x then with(fields, 'x', task.x) end
+        if task.a then with(fields, 'a', task.a) end
+        return {fields}
+    end
+    local is_good, parts = pcall(cmsgpack.unpack, task.m)
+    local all = {}
+    for at = 1, is_good and type(parts) == 'table' and #parts or 0, 2 do
+        if type(parts[at]) ~= 'string' or type(parts[at + 1]) ~= 'string' then return {} end
+        all[#all + 1] = {'i', parts[at], 'r', task.r, 'b', parts[at + 1]}
+        if task.x then with(all[#all], 'x', task.x) end
+    end
+    return all
+end
+
+-- Ids alone would not do: those of two streams may be the same.
+local function parts_key(number, id)
+    return parts_prefix .. number .. ':' .. id
+end
+
+local function remove(number, id)
+    redis.call('XACK', streams[number], group, id)
+    redis.call('XDEL', streams[number], id)
+    redis.call('UNLINK', parts_key(number, id))
+end
+
+-- Let the tasks of an entry be taken one by one, before all others of their level.
+local function open(number, id, fields)
+    local task = as_table(fields)
+    remove(number, id)
+    for _, single in ipairs(singles(task)) do
+        with(single, 'w', task.w or string.match(id, '^%d+'))
+        redis.call('XADD', opened[level_of(number, task)], '*', unpack(single))
+    end
+end
+
+-- Which of these {part, ...} of an entry of so many are finished only now; and whether all are by now.
+local function settle(number, id, parts, total)
+    local stream, key = streams[number], parts_key(number, id)
+    if total == #parts and redis.call('EXISTS', key) == 0 then
+        if redis.call('XACK', stream, group, id) == 0 then return {}, false end
+        return parts, true
+    end
+    if #redis.call('XPENDING', stream, group, id, id, 1) == 0 then return {}, false end
+    local first = {}
+    for _, part in ipairs(parts) do
+        if redis.call('SADD', key, part[1]) == 1 then first[#first + 1] = part end
+    end
+    local is_over = redis.call('SCARD', key) >= total
+    if is_over then redis.call('XACK', stream, group, id) end
+    return first, is_over
+end
+
 -- Bodies that lie apart and are needed no more; the caller is told, because they may lie in files.
 local forgotten = {}
 local function forget(task)
@@ -70,8 +139,9 @@ local function forget(task)
     end
 end
 
-local function put(level, delay_ms, fields, id)
+local function put(level, delay_ms, fields, id, number)
     if delay_ms == 0 then
+        with(fields, 'c', redis.call('HINCRBY', totals, level, number or 1) - (number or 1))
         redis.call('XADD', streams[level], '*', unpack(fields))
     else
         redis.call('HSET', delayed_tasks, id, cmsgpack.pack({level, fields}))
@@ -81,33 +151,40 @@ end
 
 local function waiting()
     local number = redis.call('ZCARD', delayed)
-    for _, stream in ipairs(streams) do
-        number = number + redis.call('XLEN', stream) - in_hand(stream)
+    for level = 1, 3 do
+        local first = first_waiting(streams[level])
+        if first then
+            local total = tonumber(redis.call('HGET', totals, level) or 0)
+            number = number + total - (tonumber(as_table(first[2]).c) or total)
+        end
+        number = number + redis.call('XLEN', opened[level]) - redis.call('XPENDING', opened[level], group)[1]
     end
     return number
 end
 """
 
 PUT = (
-    _COMMON
+    COMMON
     + """
--- level, delay_ms, lifetime_ms, max_waiting, drop_oldest, result_key, expire_ms, then (id, body)...
+-- level, delay_ms, lifetime_ms, max_waiting, drop_oldest, result_key, expire_ms, then
+-- (1, id, encoded task) or, where there is neither delay nor limit, (number of tasks, "", parcel)...
 local level, delay_ms, lifetime_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local max_waiting, drop_oldest = tonumber(ARGV[4]), ARGV[5] == '1'
 
 local function drop_one()
-    for at = #streams, 1, -1 do
-        local after = '(' .. last_delivered(streams[at])
-        local oldest = redis.call('XRANGE', streams[at], after, '+', 'COUNT', 1)[1]
+    for level = 3, 1, -1 do
+        local first = first_waiting(streams[level])
+        if not first_waiting(opened[level]) and first then open(level, first[1], first[2]) end
+        local oldest = first_waiting(opened[level])
         if oldest then
             local task = as_table(oldest[2])
-            redis.call('XDEL', streams[at], oldest[1])
+            redis.call('XDEL', opened[level], oldest[1])
             forget(task)
             redis.call('HINCRBY', stats, 'dropped', 1)
             if task.r ~= '' then
                 local text = 'the queue was full and this was its oldest task'
                 local record = {task_id = task.i, status = 'dropped', error = text}
-                redis.call('RPUSH', task.r, cmsgpack.pack(record))
+                redis.call('RPUSH', task.r, cmsgpack.pack({cmsgpack.pack(record)}))
                 redis.call('PEXPIRE', task.r, ARGV[7])
             end
             return true
@@ -120,15 +197,17 @@ local room = -1
 if max_waiting > 0 then room = max_waiting - waiting() end
 local expires = lifetime_ms > 0 and tostring(now_ms() + lifetime_ms)
 local taken = 0
-for at = 8, #ARGV, 2 do
+for at = 8, #ARGV, 3 do
     if room == 0 and not (drop_oldest and drop_one()) then break end
     if room > 0 then room = room - 1 end
-    local fields = {'i', ARGV[at], 'r', ARGV[6], 'b', ARGV[at + 1]}
+    local number, id, body = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
+    local fields = {'i', id, 'r', ARGV[6], 'b', body}
+    if number > 1 then fields = {'m', body, 'n', number, 'r', ARGV[6]} end
     if expires then with(fields, 'x', expires) end
     -- Until now it was to vanish on its own, had its sender died in between.
-    if ARGV[at + 1] == '' then redis.call('PERSIST', body_prefix .. ARGV[at]) end
-    put(level, delay_ms, fields, ARGV[at])
-    taken = taken + 1
+    if body == '' then redis.call('PERSIST', body_prefix .. id) end
+    put(level, delay_ms, fields, id, number)
+    taken = taken + number
 end
 redis.call('HINCRBY', stats, 'enqueued', taken)
 return {taken, forgotten}
@@ -136,10 +215,10 @@ return {taken, forgotten}
 )
 
 TAKE = (
-    _COMMON
+    COMMON
     + """
 -- consumer, count, stale_ms (0: do not look for tasks of dead workers)
--- returns now, ms until the next delayed task is due (-1: none), and {level, deliveries, entries}...
+-- returns now, ms until the next delayed task is due (-1: none), and {stream, deliveries, entries}...
 local consumer, count, stale_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = now_ms()
 
@@ -152,27 +231,67 @@ end
 local next_due = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2]
 local wait_ms = next_due and math.max(next_due - now, 1) or -1
 
+-- The parts of a dead worker's parcel that it had not finished are held in its name, as single tasks.
+local function orphan(level, parcel_id, fields, holder, deliveries)
+    for part, single in ipairs(singles(as_table(fields))) do
+        if redis.call('SISMEMBER', parts_key(level, parcel_id), part) == 0 then
+            redis.call('XADD', orphans, '*', 'l', level, unpack(single))
+            -- Read at once, here as ever: what has just been added is all there is to read.
+            local id = redis.call('XREADGROUP', 'GROUP', group, holder, 'STREAMS', orphans, '>')[1][2][1][1]
+            redis.call('XCLAIM', orphans, group, holder, 0, id, 'IDLE', stale_ms, 'RETRYCOUNT', deliveries)
+        end
+    end
+    remove(level, parcel_id)
+end
+
 -- A task that outlived its worker travels alone: what killed one worker must not take neighbours along again.
-if stale_ms > 0 then
-    for level, stream in ipairs(streams) do
-        for _, stale in ipairs(redis.call('XPENDING', stream, group, 'IDLE', stale_ms, '-', '+', 1)) do
-            local entry = redis.call('XCLAIM', stream, group, consumer, stale_ms, stale[1])[1]
-            if entry and entry[2] then
-                redis.call('HINCRBY', stats, 'taken_over', 1)
-                return {now, wait_ms, {{level, stale[4] + 1, {entry}}}}
-            end
-            redis.call('XACK', stream, group, stale[1])
+local function take_stale(number)
+    for _, stale in ipairs(redis.call('XPENDING', streams[number], group, 'IDLE', stale_ms, '-', '+', 1)) do
+        local id, holder, deliveries = stale[1], stale[2], stale[4]
+        local entry = redis.call('XRANGE', streams[number], id, id)[1]
+        if not entry then
+            remove(number, id)
+        elseif as_table(entry[2]).m then
+            orphan(number, id, entry[2], holder, deliveries)
+        else
+            redis.call('XCLAIM', streams[number], group, consumer, stale_ms, id)
+            redis.call('HINCRBY', stats, 'taken_over', 1)
+            return {number, deliveries + 1, {entry}}
         end
     end
 end
 
+if stale_ms > 0 then
+    for number = 1, #streams do
+        local row = take_stale(number)
+        if row then return {now, wait_ms, {row}} end
+    end
+end
+
 local taken = {}
-for level, stream in ipairs(streams) do
-    if count > 0 then
-        local new = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', count, 'STREAMS', stream, '>')
-        if new then
-            taken[#taken + 1] = {level, 1, new[1][2]}
-            count = count - #new[1][2]
+local function read(number, most)
+    local command = {'XREADGROUP', 'GROUP', group, consumer, 'COUNT', most, 'STREAMS', streams[number], '>'}
+    local new = redis.call(unpack(command))
+    return new and new[1][2] or {}
+end
+local function read_opened(level)
+    local entries = count > 0 and read(level + 3, count) or {}
+    if #entries > 0 then taken[#taken + 1] = {level + 3, 1, entries} end
+    count = count - #entries
+end
+
+for level = 1, 3 do
+    read_opened(level)
+    while count > 0 do
+        local entry = read(level, 1)[1]
+        if not entry then break end
+        local number = tonumber(as_table(entry[2]).n) or 1
+        if number > count then
+            open(level, entry[1], entry[2])
+            read_opened(level)
+        else
+            taken[#taken + 1] = {level, 1, {entry}}
+            count = count - number
         end
     end
 end
@@ -180,12 +299,35 @@ return {now, wait_ms, taken}
 """
 )
 
-FINISH = (
-    _COMMON
+OPEN = (
+    COMMON
     + """
--- expire_ms, kept_dead, then (level, entry id, outcome, result key, result, error, traceback,
--- task id where its body lies apart, else "")...
--- A result is stored by whoever finishes first: acknowledging twice gives 0, and the second result is let go.
+-- (stream, entry id)...: what is in hand and was more than wanted; others take it in its old order
+for at = 1, #ARGV, 2 do
+    local number, id = tonumber(ARGV[at]), ARGV[at + 1]
+    local entry = redis.call('XRANGE', streams[number], id, id)[1]
+    if entry then open(number, id, entry[2]) end
+end
+"""
+)
+
+FINISH = (
+    COMMON
+    + """
+-- expire_ms, kept_dead, then per entry and outcome (stream, entry id, number of its parts, outcome,
+-- result key, error, traceback, task id where its body lies apart, else "", how many parts ended so, and
+-- for each (part, result))...
+-- A result is stored by whoever finishes first; the second result is let go.
+
+local function bury(number, id, part, error, traceback)
+    local entry = redis.call('XRANGE', streams[number], id, id)[1]
+    local task = entry and as_table(entry[2])
+    local fields = task and singles(task)[task.m and tonumber(part) or 1]
+    if fields then
+        fields = with(with(with(fields, 'l', level_of(number, task)), 'e', error), 't', traceback)
+        redis.call('XADD', dead, '*', unpack(fields))
+    end
+end
 local function add(lists, name, value)
     local list = lists[name] or {}
     lists[name] = list
@@ -193,26 +335,21 @@ local function add(lists, name, value)
 end
 
 local count, finished, results = {}, {}, {}
-for at = 3, #ARGV, 8 do
-    local stream, id = streams[tonumber(ARGV[at])], ARGV[at + 1]
-    local outcome, result_key = ARGV[at + 2], ARGV[at + 3]
-    if redis.call('XACK', stream, group, id) == 1 then
-        if outcome == 'failed' then
-            local entry = redis.call('XRANGE', stream, id, id)[1]
-            if entry then
-                local fields = with(with(with(entry[2], 'l', ARGV[at]), 'e', ARGV[at + 5]), 't', ARGV[at + 6])
-                redis.call('XADD', dead, '*', unpack(fields))
-            end
-        end
-        add(finished, stream, id)
-        if outcome ~= 'failed' and ARGV[at + 7] ~= '' then forget({i = ARGV[at + 7], b = ''}) end
-        if result_key ~= '' and ARGV[at + 4] ~= '' then
-            add(results, result_key, ARGV[at + 4])
-        end
-        count[outcome] = (count[outcome] or 0) + 1
-    else
-        count['late'] = (count['late'] or 0) + 1
+local at = 3
+while at <= #ARGV do
+    local number, id, outcome, result_key = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 3], ARGV[at + 4]
+    local parts, last = {}, at + 8 + 2 * ARGV[at + 8]
+    for place = at + 9, last, 2 do parts[#parts + 1] = {ARGV[place], ARGV[place + 1]} end
+    local first, is_over = settle(number, id, parts, tonumber(ARGV[at + 2]))
+    for _, part in ipairs(first) do
+        if outcome == 'failed' then bury(number, id, part[1], ARGV[at + 5], ARGV[at + 6]) end
+        if result_key ~= '' and part[2] ~= '' then add(results, result_key, part[2]) end
     end
+    if #first > 0 and outcome ~= 'failed' and ARGV[at + 7] ~= '' then forget({i = ARGV[at + 7], b = ''}) end
+    if is_over then add(finished, number, id) end
+    count[outcome] = (count[outcome] or 0) + #first
+    count['late'] = (count['late'] or 0) + #parts - #first
+    at = last + 1
 end
 while redis.call('XLEN', dead) > tonumber(ARGV[2]) do
     local oldest = redis.call('XRANGE', dead, '-', '+', 'COUNT', 1)[1]
@@ -220,32 +357,43 @@ while redis.call('XLEN', dead) > tonumber(ARGV[2]) do
     forget(as_table(oldest[2]))
 end
 -- In bulk, which is the cheap way: the calls of a script cost more than the work they do.
-for stream, ids in pairs(finished) do redis.call('XDEL', stream, unpack(ids)) end
+for number, ids in pairs(finished) do
+    redis.call('XDEL', streams[number], unpack(ids))
+    for at, id in ipairs(ids) do ids[at] = parts_key(number, id) end
+    redis.call('UNLINK', unpack(ids))
+end
 for result_key, values in pairs(results) do
-    redis.call('RPUSH', result_key, unpack(values))
+    redis.call('RPUSH', result_key, cmsgpack.pack(values))
     redis.call('PEXPIRE', result_key, ARGV[1])
 end
-for outcome, number in pairs(count) do redis.call('HINCRBY', stats, outcome, number) end
+for outcome, number in pairs(count) do
+    if number > 0 then redis.call('HINCRBY', stats, outcome, number) end
+end
 return {count['late'] or 0, forgotten}
 """
 )
 
 PUT_BACK = (
-    _COMMON
+    COMMON
     + """
--- counter ("" for none), then (level, entry id, delay_ms, attempts)...
-local moved = 0
-for at = 2, #ARGV, 4 do
-    local level, id = tonumber(ARGV[at]), ARGV[at + 1]
-    if redis.call('XACK', streams[level], group, id) == 1 then
-        local entry = redis.call('XRANGE', streams[level], id, id)[1]
-        if entry then
-            local fields = with(entry[2], 'a', ARGV[at + 3])
-            redis.call('XDEL', streams[level], id)
-            put(level, tonumber(ARGV[at + 2]), fields, as_table(fields).i)
+-- counter ("" for none), then (stream, entry id, number of its parts, part, delay_ms, attempts)...
+local moved, known = 0, {}
+for at = 2, #ARGV, 6 do
+    local number, id, part = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 3]
+    local key = parts_key(number, id)
+    local entry = known[key] or redis.call('XRANGE', streams[number], id, id)[1]
+    local first, is_over = settle(number, id, {{part}}, tonumber(ARGV[at + 2]))
+    if entry and #first > 0 then
+        local task = as_table(entry[2])
+        known[key] = entry
+        local fields = singles(task)[task.m and tonumber(part) or 1]
+        if fields then
+            local level, delay_ms = level_of(number, task), tonumber(ARGV[at + 4])
+            put(level, delay_ms, with(fields, 'a', ARGV[at + 5]), as_table(fields).i)
             moved = moved + 1
         end
     end
+    if is_over then remove(number, id) end
 end
 if moved > 0 and ARGV[1] ~= '' then redis.call('HINCRBY', stats, ARGV[1], moved) end
 return moved
@@ -253,16 +401,16 @@ return moved
 )
 
 RENEW = (
-    _COMMON
+    COMMON
     + """
--- consumer, then (level, entry id)...; returns how many are another worker's by now
+-- consumer, then (stream, entry id, tasks held of it)...; returns how many tasks are another worker's by now
 local lost = 0
-for at = 2, #ARGV, 2 do
+for at = 2, #ARGV, 3 do
     local stream, id = streams[tonumber(ARGV[at])], ARGV[at + 1]
     if #redis.call('XPENDING', stream, group, id, id, 1, ARGV[1]) == 1 then
         redis.call('XCLAIM', stream, group, ARGV[1], 0, id, 'JUSTID')
     else
-        lost = lost + 1
+        lost = lost + ARGV[at + 2]
     end
 end
 return lost
@@ -270,104 +418,10 @@ return lost
 )
 
 MAKE_GROUPS = (
-    _COMMON
+    COMMON
     + """
 -- pcall, because the groups that exist already are right.
 for _, stream in ipairs(streams) do redis.pcall('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM') end
-"""
-)
-
-FREE = (
-    _COMMON
-    + """
--- consumer, idle_ms: what a consumer holds counts as silent for so long, so that the next one takes it over
-local freed = 0
-for _, stream in ipairs(streams) do
-    for _, held in ipairs(redis.call('XPENDING', stream, group, '-', '+', 10000, ARGV[1])) do
-        redis.call('XCLAIM', stream, group, ARGV[1], 0, held[1], 'IDLE', ARGV[2], 'JUSTID')
-        freed = freed + 1
-    end
-end
-return freed
-"""
-)
-
-LOOK = (
-    _COMMON
-    + """
--- returns waiting (delayed too), in hand, delayed, dead, age of the oldest waiting in ms (-1: none), counters
-local pending, oldest, now = 0, -1, now_ms()
-for _, stream in ipairs(streams) do
-    pending = pending + in_hand(stream)
-    local entry = redis.call('XRANGE', stream, '(' .. last_delivered(stream), '+', 'COUNT', 1)[1]
-    if entry then oldest = math.max(oldest, now - tonumber(string.match(entry[1], '^%d+'))) end
-end
-local counters = redis.call('HGETALL', stats)
-return {waiting(), pending, redis.call('ZCARD', delayed), redis.call('XLEN', dead), oldest, counters}
-"""
-)
-
-SIZE = _COMMON + "return waiting()"
-
-CLEAR = (
-    _COMMON
-    + """
--- Only what nobody has taken: tasks in hand are finished by their workers.
-local after = {}
--- First, because what a script has done stays done when it fails at a missing group.
-for level, stream in ipairs(streams) do after[level] = '(' .. last_delivered(stream) end
-local dropped = redis.call('ZCARD', delayed)
-for _, packed in ipairs(redis.call('HVALS', delayed_tasks)) do
-    forget(as_table(cmsgpack.unpack(packed)[2]))
-end
-redis.call('DEL', delayed, delayed_tasks)
-for level, stream in ipairs(streams) do
-    repeat
-        local entries = redis.call('XRANGE', stream, after[level], '+', 'COUNT', 100)
-        for _, entry in ipairs(entries) do
-            redis.call('XDEL', stream, entry[1])
-            forget(as_table(entry[2]))
-        end
-        dropped = dropped + #entries
-    until #entries == 0
-end
-redis.call('HINCRBY', stats, 'cleared', dropped)
-return {dropped, forgotten}
-"""
-)
-
-SETTLE_DEAD = (
-    _COMMON
-    + """
--- requeue ("1") or drop, "*" for all or "" and then task ids...
-local is_wanted = {}
-for at = 3, #ARGV do is_wanted[ARGV[at]] = true end
-local settled = 0
-for _, entry in ipairs(redis.call('XRANGE', dead, '-', '+')) do
-    local task = as_table(entry[2])
-    if ARGV[2] == '*' or is_wanted[task.i] then
-        redis.call('XDEL', dead, entry[1])
-        if ARGV[1] == '1' then
-            put(tonumber(task.l) or 2, 0, {'i', task.i, 'r', task.r, 'b', task.b}, task.i)
-        else
-            forget(task)
-        end
-        settled = settled + 1
-    end
-end
-return {settled, forgotten}
-"""
-)
-
-RETIRE = (
-    _COMMON
-    + """
--- Deleting a consumer deletes what it holds; one that still holds something is left for others to take over.
-for _, stream in ipairs(streams) do
-    if #redis.call('XPENDING', stream, group, '-', '+', 1, ARGV[1]) == 0 then
-        redis.call('XGROUP', 'DELCONSUMER', stream, group, ARGV[1])
-    end
-end
 """
 )
 
@@ -377,5 +431,5 @@ def keys_of(name: str) -> list[str]:
 
     The braces put all keys of a queue on one node of a Redis cluster.
     """
-    parts = [f"tasks:{level}" for level in LEVELS] + ["delayed", "delayed:tasks", "dead", "stats", "body:"]
+    parts = [*STREAMS, "delayed", "delayed:tasks", "dead", "stats", "totals", "parts:", "body:"]
     return [f"toolkit:{{{name}}}:{part}" for part in parts]

@@ -7,24 +7,32 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from toolkit.work import scripts
+import msgpack
+
+from toolkit.work import scripts, upkeep
 from toolkit.work.bodies import APART_BYTES, Bodies
 from toolkit.work.codec import Encoded
 from toolkit.work.connection import BLOCK_S, GroupMissing, RedisConnection
 
 _LONG_AGO_MS = 86_400_000
 _LOOK_FOR_STALE_S = 1.0
+# Parcels of so many small tasks: a worker takes that many ahead when they are quick.
+_PARCEL_TASKS, _PARCEL_BYTES = 100, 65_536
+_BULKS_AT_ONCE = 10
+_UNREADABLE = b"\xc1"
 
 
 class Entry(NamedTuple):
     """One task in hand, still encoded; a tuple, because a dataclass takes five times as long to make.
 
     Attributes:
-        level: its priority, 1 (high) to 3 (low).
-        entry_id: its place in the stream of that priority.
+        stream: number of its stream, the first of :data:`toolkit.work.scripts.STREAMS` being 1.
+        entry_id: its place, or that of its parcel, in the stream.
+        part, parts: which of how many in its parcel it is, from 1; 1 of 1 where it is alone.
         task_id: the id its sender was given.
         result_key: the list its result is to be put on; "" for none.
         is_apart: whether the encoded task lies apart from its entry.
@@ -35,8 +43,10 @@ class Entry(NamedTuple):
         waited_ms: how long it was ready before it was taken; 0 when a worker was waiting for it.
     """
 
-    level: int
+    stream: int
     entry_id: bytes
+    part: int
+    parts: int
     task_id: str
     result_key: str
     is_apart: bool
@@ -111,11 +121,9 @@ class TaskStreams:
             result_key,
             self._expire_ms,
         ]
-        for task_id, body in ids_and_bodies:
-            if body.size >= APART_BYTES:
-                self._bodies.store(task_id, body)
-        short = ((i, body.to_bytes() if body.size < APART_BYTES else b"") for i, body in ids_and_bodies)
-        return self._run_and_discard(scripts.PUT, *settings, *itertools.chain.from_iterable(short))
+        is_parcelled = not (settings[1] or max_waiting)
+        args = self._parcels(ids_and_bodies, _PARCEL_TASKS if is_parcelled else 1)
+        return self._run_and_discard(scripts.PUT, *settings, *args)
 
     def take(
         self, max_tasks: int, timeout_s: float, is_wanted: Callable[[], bool] = lambda: True
@@ -131,7 +139,9 @@ class TaskStreams:
             if next_due_ms > 0:
                 wait_s = min(wait_s, next_due_ms / 1000)
             if not rows and wait_s > 0 and is_wanted():
-                rows = self._wait_for_new(wait_s, max_tasks)
+                rows, is_too_much = self._wait_for_new(wait_s, max_tasks)
+                if is_too_much:
+                    continue
             if rows or time.monotonic() >= deadline or not is_wanted():
                 entries = self._entries(rows, now_ms)
                 if any(entry.is_orphan for entry in entries):
@@ -142,27 +152,26 @@ class TaskStreams:
     def finish(self, finished: Iterable[Finished]) -> int:
         """Store the results and let the tasks go; returns how many another worker had finished before."""
         args: list[Any] = [self._expire_ms, scripts.KEPT_DEAD]
-        for end in finished:
-            entry = end.entry
-            args += (entry.level, entry.entry_id, end.outcome, entry.result_key, end.result, end.error)
-            args += (end.traceback, entry.task_id if entry.is_apart else "")
+        for alike in _alike(finished):
+            entry, outcome, _, error, traceback = alike[0]
+            args += (entry.stream, entry.entry_id, entry.parts, outcome, entry.result_key, error, traceback)
+            args += (entry.task_id if entry.is_apart else "", len(alike))
+            for end in alike:
+                args += (end.entry.part, end.result)
         return self._run_and_discard(scripts.FINISH, *args) if len(args) > 2 else 0
 
     def put_back(self, entries: Iterable[Entry], delay_s: float = 0.0, is_retry: bool = False) -> int:
         """Put tasks in hand back at the end of the queue; a retry counts as an attempt, a return does not."""
         args: list[Any] = ["retried" if is_retry else ""]
         for entry in entries:
-            args += (
-                entry.level,
-                entry.entry_id,
-                _ms(delay_s),
-                entry.attempt if is_retry else entry.attempt - 1,
-            )
+            attempts = entry.attempt if is_retry else entry.attempt - 1
+            args += (entry.stream, entry.entry_id, entry.parts, entry.part, _ms(delay_s), attempts)
         return self._run(scripts.PUT_BACK, *args) if len(args) > 1 else 0
 
     def renew(self, entries: Iterable[Entry]) -> int:
         """Start the lease of tasks in hand anew; returns how many are lost to another worker."""
-        args = [part for entry in entries for part in (entry.level, entry.entry_id)]
+        held = Counter((entry.stream, entry.entry_id) for entry in entries)
+        args = [part for place, tasks in held.items() for part in (*place, tasks)]
         return self._run(scripts.RENEW, self.consumer, *args) if args else 0
 
     @property
@@ -175,7 +184,7 @@ class TaskStreams:
     def settle_dead(self, is_requeue: bool, task_ids: Iterable[str] | None) -> int:
         """Put dead letters back into the queue, or drop them: those named, or all; returns how many."""
         wanted = ["*"] if task_ids is None else ["", *task_ids]
-        return self._run_and_discard(scripts.SETTLE_DEAD, int(is_requeue), *wanted)
+        return self._run_and_discard(upkeep.SETTLE_DEAD, int(is_requeue), *wanted)
 
     def dead(self, max_entries: int) -> list[tuple[bytes, dict[bytes, bytes], bytes | memoryview]]:
         """The newest dead letters, the newest first: entry id, fields and body of each."""
@@ -190,15 +199,15 @@ class TaskStreams:
 
     def free(self, consumer: str) -> int:
         """Let what a dead consumer holds be taken over without waiting for its lease; returns how many."""
-        return self._run(scripts.FREE, consumer, _LONG_AGO_MS)
+        return self._run(upkeep.FREE, consumer, _LONG_AGO_MS)
 
     def size(self) -> int:
         """Number of tasks that nobody has taken yet, delayed ones included."""
-        return self._run(scripts.SIZE)
+        return self._run(upkeep.SIZE)
 
     def look(self) -> dict[str, Any]:
         """Numbers of tasks by state, and counters since the queue was made."""
-        waiting, in_hand, delayed, dead, oldest_ms, counters = self._run(scripts.LOOK)
+        waiting, in_hand, delayed, dead, oldest_ms, counters = self._run(upkeep.LOOK)
         names = [name.decode() for name in counters[::2]]
         return {
             "waiting": waiting,
@@ -211,23 +220,20 @@ class TaskStreams:
 
     def clear(self) -> int:
         """Drop every task that nobody has taken; returns how many."""
-        return self._run_and_discard(scripts.CLEAR)
+        return self._run_and_discard(upkeep.CLEAR)
 
     def retire(self) -> None:
         """Forget this consumer; what it still holds goes to others when the lease ends."""
-        self._run(scripts.RETIRE, self.consumer)
+        self._run(upkeep.RETIRE, self.consumer)
 
-    def pop_results(self, max_results: int, timeout_s: float) -> list[bytes]:
-        """Fetch results for this process, oldest first; wait up to ``timeout_s`` for the first one."""
+    def pop_results(self, timeout_s: float) -> list[bytes]:
+        """Fetch some results for this process, oldest first; wait up to ``timeout_s`` for the first ones."""
         key = self.result_key
-        found = self._connection.call("LPOP", key, max_results)
-        if found or timeout_s <= 0:
-            return found or []
-        first = self._connection.call("BLPOP", key, max(0.001, min(timeout_s, BLOCK_S)))
-        if first is None:
-            return []
-        rest = self._connection.call("LPOP", key, max_results - 1) if max_results > 1 else None
-        return [first[1], *(rest or [])]
+        bulks = self._connection.call("LPOP", key, _BULKS_AT_ONCE)
+        if not bulks and timeout_s > 0:
+            first = self._connection.call("BLPOP", key, max(0.001, min(timeout_s, BLOCK_S)))
+            bulks = first and [first[1], *(self._connection.call("LPOP", key, _BULKS_AT_ONCE) or [])]
+        return [result for bulk in bulks or [] for result in _unpacked(bulk)]
 
     def _become_new(self) -> None:
         # A forked child is another consumer with other ids: it must not answer for its parent.
@@ -244,45 +250,50 @@ class TaskStreams:
         self._look_for_stale_at = now + min(self._lease_ms / 4000, _LOOK_FOR_STALE_S)
         return self._lease_ms
 
-    def _wait_for_new(self, wait_s: float, max_tasks: int) -> list[Any]:
-        streams = self._keys[: len(scripts.LEVELS)]
-        command = ["XREADGROUP", "GROUP", scripts.GROUP, self.consumer, "COUNT", max_tasks]
+    def _parcels(self, ids_and_bodies: Sequence[tuple[str, Encoded]], most_tasks: int) -> list[Any]:
+        """Small tasks in parcels, in order, as the script wants them; big ones are stored apart."""
+        args: list[Any] = []
+        parcel: list[str | bytes] = []
+        size = 0
+        for task_id, body in ids_and_bodies:
+            is_apart = body.size >= APART_BYTES
+            is_full = len(parcel) >= 2 * most_tasks or size + body.size > _PARCEL_BYTES
+            if parcel and (is_full or is_apart):
+                args += _wrapped(parcel)
+                parcel, size = [], 0
+            if is_apart:
+                self._bodies.store(task_id, body)
+                args += (1, task_id, b"")
+            else:
+                parcel += (task_id, body.to_bytes())
+                size += body.size
+        return [*args, *_wrapped(parcel)] if parcel else args
+
+    def _wait_for_new(self, wait_s: float, max_tasks: int) -> tuple[list[Any], bool]:
+        """What came; or nothing, and that it was more than wanted and can be taken in pieces now."""
+        streams = self._keys[: len(scripts.STREAMS)]
+        command = ["XREADGROUP", "GROUP", scripts.GROUP, self.consumer, "COUNT", 1]
         command += ["BLOCK", max(1, round(wait_s * 1000)), "STREAMS", *streams, *">" * len(streams)]
-        levels = {key.encode(): level for level, key in enumerate(streams, start=1)}
+        numbers = {key.encode(): number for number, key in enumerate(streams, start=1)}
         try:
             answer = self._connection.wait(*command) or []
         except GroupMissing:
-            return []
-        rows = [[levels[key], 1, entries] for key, entries in answer]
-        # Several priorities may come at once, each with as many as were asked for; seldom, as all were empty.
-        self.put_back(self._entries(rows, 0)[max_tasks:])
-        for row in rows:
-            row[2], max_tasks = row[2][: max(0, max_tasks)], max_tasks - len(row[2])
-        return rows
+            return [], False
+        rows = [[numbers[key], 1, entries] for key, entries in answer]
+        entries = self._entries(rows, 0)
+        if len(entries) <= max_tasks:
+            return rows, False
+        places = dict.fromkeys((entry.stream, entry.entry_id) for entry in entries)
+        self._run(scripts.OPEN, *itertools.chain.from_iterable(places))
+        return [], True
 
     def _entries(self, rows: list[Any], now_ms: int) -> list[Entry]:
         return [
-            self._entry(level, deliveries, entry_id, fields, now_ms)
-            for level, deliveries, entries in rows
+            task
+            for stream, deliveries, entries in rows
             for entry_id, fields in entries
+            for task in tasks_of(stream, deliveries, entry_id, fields, now_ms)
         ]
-
-    def _entry(self, level: int, deliveries: int, entry_id: bytes, fields: list[bytes], now_ms: int) -> Entry:
-        named = dict(zip(fields[::2], fields[1::2], strict=True))
-        task_id = named.get(b"i", entry_id).decode(errors="replace")
-        body = named.get(b"b", b"")
-        return Entry(
-            level=level,
-            entry_id=entry_id,
-            task_id=task_id,
-            result_key=named.get(b"r", b"").decode(errors="replace"),
-            is_apart=not body,
-            body=body,
-            attempt=_number(named.get(b"a")) + deliveries,
-            is_orphan=deliveries > 1,
-            is_expired=0 < _number(named.get(b"x")) < now_ms,
-            waited_ms=max(0, now_ms - _number(entry_id.split(b"-")[0])),
-        )
 
     def _with_bodies(self, entries: list[Entry]) -> list[Entry]:
         apart = [entry.task_id for entry in entries if entry.is_apart]
@@ -302,6 +313,64 @@ class TaskStreams:
         except GroupMissing:
             self._connection.run(scripts.MAKE_GROUPS, self._keys)
             return self._connection.run(script, self._keys, *args)
+
+
+def _wrapped(parcel: list[str | bytes]) -> tuple[Any, ...]:
+    if len(parcel) == 2:
+        return 1, *parcel
+    # Texts of the old kind, which the Lua inside Redis can read.
+    return len(parcel) // 2, "", msgpack.packb(parcel, use_bin_type=False)
+
+
+def _unpacked(parcel: bytes) -> list[bytes]:
+    """The texts in what :func:`_wrapped` or a script packed; a stranger's mess is one unreadable text."""
+    try:
+        parts = msgpack.unpackb(parcel, raw=True)
+    except (ValueError, msgpack.UnpackException):
+        parts = None
+    is_good = isinstance(parts, list) and all(isinstance(part, bytes) for part in parts)
+    return parts if is_good else [parcel]
+
+
+def tasks_of(
+    stream: int, deliveries: int, entry_id: bytes, fields: list[bytes], now_ms: int
+) -> Iterator[Entry]:
+    """The one task of an entry, or all of a parcel."""
+    named = dict(zip(fields[::2], fields[1::2], strict=True))
+    result_key = named.get(b"r", b"").decode(errors="replace")
+    attempt = _number(named.get(b"a")) + deliveries
+    is_orphan, is_expired = deliveries > 1, 0 < _number(named.get(b"x")) < now_ms
+    waited_ms = max(0, now_ms - _number(named.get(b"w", entry_id.split(b"-")[0])))
+    parts = _unpacked(named[b"m"]) if b"m" in named else [named.get(b"i", entry_id), named.get(b"b", b"")]
+    if len(parts) % 2:
+        parts = [entry_id, _UNREADABLE]
+    number = len(parts) // 2
+    for part in range(1, number + 1):
+        task_id, body = parts[2 * part - 2].decode(errors="replace"), parts[2 * part - 1]
+        yield Entry(
+            stream,
+            entry_id,
+            part,
+            number,
+            task_id,
+            result_key,
+            not body,
+            body,
+            attempt,
+            is_orphan,
+            is_expired,
+            waited_ms,
+        )
+
+
+def _alike(finished: Iterable[Finished]) -> Iterable[list[Finished]]:
+    """Ends that one acknowledgement can tell: of one entry, with one outcome; a failure is told alone."""
+    groups: dict[Any, list[Finished]] = {}
+    for end in finished:
+        entry = end.entry
+        alone = entry.part if end.outcome == "failed" else 0
+        groups.setdefault((entry.entry_id, entry.stream, end.outcome, alone), []).append(end)
+    return groups.values()
 
 
 def _ms(seconds: float) -> int:
