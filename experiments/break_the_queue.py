@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import random
+import signal
 import sys
 import tempfile
 import threading
@@ -164,8 +165,8 @@ def disk_full(folder: Path) -> Iterator[World]:
             try:
                 queue.enqueue({"type": "good", "n": -1, "s": 0, "journal": os.devnull})
                 world.notes["refused_while_full"] = False
-            except QueueUnavailable as error:
-                world.notes["refused_while_full"] = str(error)
+            except QueueUnavailable:
+                world.notes["refused_while_full"] = True
             time.sleep(2.0)
             filler.unlink()
 
@@ -287,6 +288,8 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=list(CASES), help="may be repeated")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    # So that nothing is left behind then, either.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     # What workers say of their ends is expected here.
     logging.getLogger("toolkit").addHandler(logging.NullHandler())
     results = {}

@@ -23,10 +23,14 @@ _HERE = Path(__file__).parent
 
 def why_not(needed: Sequence[str]) -> str:
     """Why namespaces and mounts cannot be made here; "" when they can."""
-    if os.geteuid() != 0:
-        return "needs root"
-    missing = [tool for tool in needed if shutil.which(tool) is None]
-    return f"needs {', '.join(missing)}" if missing else ""
+    missing = [tool for tool in (*needed, "unshare") if shutil.which(tool) is None]
+    if missing:
+        return f"needs {', '.join(missing)}"
+    # In a container root may be forbidden both.
+    tried = subprocess.run(
+        ["unshare", "--net", "--mount", "true"], capture_output=True, text=True, check=False
+    )
+    return f"needs root: {tried.stderr.strip()}" if os.geteuid() != 0 or tried.returncode else ""
 
 
 def kill_redis(url: str) -> None:
