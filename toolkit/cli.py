@@ -268,18 +268,18 @@ def _epoch_line(epoch: int, metrics: dict[str, float]) -> str:
 
 _SCORES = {
     "gender_accuracy": "gender",
-    "gender_accuracy_21_60": "gender, 21 to 60",
-    "age_mae_years": "age error, years",
-    "cs5": "within 5 years",
+    "gender_accuracy_21_60": "at 21..60",
+    "age_mae_years": "years off",
+    "cs5": "within 5",
     "age_group_accuracy": "age group",
-    "age_group_one_off": "age group, one off",
-    "ece": "calibration error",
+    "age_group_one_off": "one off",
+    "ece": "ECE",
 }
 
 
 def _score_table(scores: dict[str, Any]) -> Table:
     table = Table(title="apparent gender (binary label of the data set) and age", box=SIMPLE_HEAD)
-    table.add_column("faces of")
+    table.add_column("faces of", no_wrap=True)
     for title in ("n", *_SCORES.values()):
         table.add_column(title, justify="right")
     table.add_row("all", *_score_cells(scores))
