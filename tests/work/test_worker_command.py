@@ -179,7 +179,7 @@ def test_a_worker_whose_redis_goes_away_says_so_once_and_goes_on(worker):
         ("--redis redis://me:secret@127.0.0.1:9/0", "Redis at redis://***@127.0.0.1:9/0 does not answer"),
         ("--redis http://me:secret@127.0.0.1:9/0", "is no address of a Redis"),
         ("--redis {url} --handlers nowhere:handlers", "No module named 'nowhere'"),
-        ("--redis {url} --handlers lab_tasks:hanlders", "did you mean 'handlers'?"),
+        ("--redis {url} --handlers lab_tasks:handler", "did you mean 'handlers'?"),
         ("--redis {url} --handlers lab_tasks", "named 'module:attribute'"),
         ("--redis {url} --handlers lab_tasks:note --backend processes", "TypeError"),
     ],
