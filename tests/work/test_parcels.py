@@ -232,3 +232,12 @@ def test_the_oldest_redis_we_support_can_do_it_too(monkeypatch):
         assert [_numbers(in_hand) for in_hand in again] == [[2], [3]]
         queue.finish(in_hand[0].done() for in_hand in again)
         assert [handle.record(timeout=5)["status"] for handle in handles] == ["done"] * 4 + ["failed"]
+
+
+def test_whoever_takes_about_so_many_is_given_whole_parcels(queue):
+    _put(queue, 250)
+
+    taken = [queue.take(60, most_tasks=120) for _ in range(3)]
+
+    assert [len(in_hand) for in_hand in taken] == [100, 100, 50]
+    assert {hand.entry.parts for in_hand in taken for hand in in_hand} == {100, 50}

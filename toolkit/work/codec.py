@@ -55,7 +55,11 @@ def encode_pieces(value: Any, limit_bytes: int = MAX_TASK_BYTES, name: str = "ta
     there are arrays, the byte C1, which msgpack never begins with, the length of the msgpack part in 4 bytes,
     that part, and the arrays in order of appearance, each at the next multiple of 64.
     """
-    pieces = _pieces(value, name)
+    try:
+        # Most tasks and results are plain all through: that is quick, and without an object for their arrays.
+        pieces: list[bytes | memoryview] = [msgpack.packb(value, strict_types=True)]
+    except _REFUSALS:
+        pieces = _mixed_pieces(value, name)
     size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
     if size > limit_bytes:
         raise TaskError(
@@ -92,14 +96,6 @@ def decode(data: bytes | memoryview, name: str = "task") -> Any:
         raise TaskError(
             f"{name} cannot be read: {error}; it must come from toolkit.work.codec.encode"
         ) from error
-
-
-def _pieces(value: Any, name: str) -> list[bytes | memoryview]:
-    # Most tasks and results are plain all through: that is quick, and without an object for their arrays.
-    try:
-        return [msgpack.packb(value, strict_types=True)]
-    except _REFUSALS:
-        return _mixed_pieces(value, name)
 
 
 def _mixed_pieces(value: Any, name: str) -> list[bytes | memoryview]:

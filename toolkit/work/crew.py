@@ -136,8 +136,9 @@ class ThreadCrew:
         try:
             with self._turn:
                 if not self._ahead:
+                    appetite = self._appetite()
                     fresh = self._queue.take(
-                        self._appetite(), _PATIENCE_S, lambda: not self._stopping.is_set()
+                        appetite, _PATIENCE_S, lambda: not self._stopping.is_set(), 2 * appetite
                     )
                     self._recorder.hold(fresh)
                     self._ahead.extend(fresh)

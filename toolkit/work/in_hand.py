@@ -60,20 +60,23 @@ def open_entries(entries: Iterable[Entry], max_attempts: int) -> tuple[list[Task
     in_hand: list[TaskInHand] = []
     ended: list[Finished] = []
     for entry in entries:
-        hand = TaskInHand(entry.task_id, {}, entry.attempt, entry)
         if entry.is_orphan and entry.attempt > max_attempts:
-            ended.append(hand.failed(f"its worker died {entry.attempt - 1} times"))
+            ended.append(_unread(entry).failed(f"its worker died {entry.attempt - 1} times"))
             continue
         try:
             hand = TaskInHand(entry.task_id, _task(entry.body), entry.attempt, entry)
         except TaskError as error:
-            ended.append(hand.failed(f"TaskError: {error}"))
+            ended.append(_unread(entry).failed(f"TaskError: {error}"))
             continue
         if entry.is_expired:
             ended.append(hand.expired())
         else:
             in_hand.append(hand)
     return in_hand, ended
+
+
+def _unread(entry: Entry) -> TaskInHand:
+    return TaskInHand(entry.task_id, {}, entry.attempt, entry)
 
 
 def _task(body: bytes | memoryview) -> Task:

@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 class TaskHandle(str):
     """The id of a submitted task, a text, that can also be asked for the task's result."""
 
+    __slots__ = ("__weakref__", "_box", "_record")
     _box: ResultBox
     _record: dict[str, Any] | None
 
@@ -70,14 +71,15 @@ class ResultBox:
         self._is_reading = False
         self._changed = threading.Condition()
 
-    def handle(self, task_id: str) -> TaskHandle:
-        """A handle for a task about to be sent."""
-        handle = TaskHandle(task_id)
-        handle._box, handle._record = self, None
+    def handles(self, task_ids: list[str]) -> list[TaskHandle]:
+        """Handles for tasks about to be sent."""
+        handles = [TaskHandle(task_id) for task_id in task_ids]
+        for handle in handles:
+            handle._box, handle._record = self, None
         with self._changed:
-            self._handles[task_id] = handle
-            self._outstanding += 1
-        return handle
+            self._handles.update(dict(zip(task_ids, handles, strict=True)))
+            self._outstanding += len(handles)
+        return handles
 
     def forget(self, number: int) -> None:
         """That many handles were made for tasks that could not be sent."""

@@ -217,9 +217,11 @@ return {taken, forgotten}
 TAKE = (
     COMMON
     + """
--- consumer, count, stale_ms (0: do not look for tasks of dead workers)
+-- consumer, count, most (above count, for a parcel that is not worth opening), stale_ms (0: do not look for
+-- tasks of dead workers)
 -- returns now, ms until the next delayed task is due (-1: none), and {stream, deliveries, entries}...
-local consumer, count, stale_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local consumer, count, stale_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4])
+local slack = tonumber(ARGV[3]) - count
 local now = now_ms()
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, 100)) do
@@ -286,7 +288,7 @@ for level = 1, 3 do
         local entry = read(level, 1)[1]
         if not entry then break end
         local number = tonumber(as_table(entry[2]).n) or 1
-        if number > count then
+        if number > count + slack then
             open(level, entry[1], entry[2])
             read_opened(level)
         else

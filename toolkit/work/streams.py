@@ -126,20 +126,28 @@ class TaskStreams:
         return self._run_and_discard(scripts.PUT, *settings, *args)
 
     def take(
-        self, max_tasks: int, timeout_s: float, is_wanted: Callable[[], bool] = lambda: True
+        self,
+        max_tasks: int,
+        timeout_s: float,
+        is_wanted: Callable[[], bool] = lambda: True,
+        most_tasks: int = 0,
     ) -> list[Entry]:
         """Take up to ``max_tasks``, the highest priority first; wait up to ``timeout_s`` for the first one.
 
-        A task whose worker is gone comes first, and alone. ``is_wanted`` is asked between two waits.
+        A task whose worker is gone comes first, and alone. ``is_wanted`` is asked between two waits. Up to
+        ``most_tasks`` are taken where they came as one parcel.
         """
+        most_tasks = max(max_tasks, most_tasks)
         deadline = time.monotonic() + timeout_s
         while True:
-            now_ms, next_due_ms, rows = self._run(scripts.TAKE, self.consumer, max_tasks, self._stale_ms())
+            now_ms, next_due_ms, rows = self._run(
+                scripts.TAKE, self.consumer, max_tasks, most_tasks, self._stale_ms()
+            )
             wait_s = min(deadline - time.monotonic(), BLOCK_S)
             if next_due_ms > 0:
                 wait_s = min(wait_s, next_due_ms / 1000)
             if not rows and wait_s > 0 and is_wanted():
-                rows, is_too_much = self._wait_for_new(wait_s, max_tasks)
+                rows, is_too_much = self._wait_for_new(wait_s, most_tasks)
                 if is_too_much:
                     continue
             if rows or time.monotonic() >= deadline or not is_wanted():
@@ -269,7 +277,7 @@ class TaskStreams:
                 size += body.size
         return [*args, *_wrapped(parcel)] if parcel else args
 
-    def _wait_for_new(self, wait_s: float, max_tasks: int) -> tuple[list[Any], bool]:
+    def _wait_for_new(self, wait_s: float, most_tasks: int) -> tuple[list[Any], bool]:
         """What came; or nothing, and that it was more than wanted and can be taken in pieces now."""
         streams = self._keys[: len(scripts.STREAMS)]
         command = ["XREADGROUP", "GROUP", scripts.GROUP, self.consumer, "COUNT", 1]
@@ -281,7 +289,7 @@ class TaskStreams:
             return [], False
         rows = [[numbers[key], 1, entries] for key, entries in answer]
         entries = self._entries(rows, 0)
-        if len(entries) <= max_tasks:
+        if len(entries) <= most_tasks:
             return rows, False
         places = dict.fromkeys((entry.stream, entry.entry_id) for entry in entries)
         self._run(scripts.OPEN, *itertools.chain.from_iterable(places))

@@ -162,7 +162,7 @@ class TaskQueue:
     ) -> list[TaskHandle]:
         """As :meth:`enqueue_many`, and the results come back: ask the handles, or :meth:`get_results`."""
         bodies = [self._encode(task) for task in tasks]
-        handles = [self._results.handle(task_id) for task_id in self._streams.new_ids(len(bodies))]
+        handles = self._results.handles(self._streams.new_ids(len(bodies)))
         try:
             self._put(handles, bodies, self._streams.result_key, priority, delay_s, deadline_s)
         except (QueueFull, QueueUnavailable):
@@ -227,7 +227,11 @@ class TaskQueue:
             yield [hand.task for hand in in_hand]
 
     def take(
-        self, max_tasks: int = 1, timeout: float | None = None, is_wanted: Callable[[], bool] = lambda: True
+        self,
+        max_tasks: int = 1,
+        timeout: float | None = None,
+        is_wanted: Callable[[], bool] = lambda: True,
+        most_tasks: int = 0,
     ) -> list[TaskInHand]:
         """Take tasks in hand: each must be finished, put back, or renewed within ``lease_s``.
 
@@ -235,6 +239,7 @@ class TaskQueue:
             max_tasks: the most to take.
             timeout: the longest wait for the first one, in seconds; None does not wait.
             is_wanted: asked twice a second while waiting, and by :meth:`wake`; False ends the wait.
+            most_tasks: take so many where they were put together, which is a tenth of the work for Redis.
 
         Returns:
             The highest priority first. A task whose holder died comes alone.
@@ -242,7 +247,7 @@ class TaskQueue:
         deadline = time.monotonic() + (timeout or 0.0)
         while True:
             left_s = max(0.0, deadline - time.monotonic())
-            entries = self._streams.take(max_tasks, left_s, is_wanted)
+            entries = self._streams.take(max_tasks, left_s, is_wanted, most_tasks)
             in_hand, ended = open_entries(entries, self.max_attempts)
             self._streams.finish(ended)
             if in_hand or not entries:
