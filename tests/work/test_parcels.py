@@ -241,3 +241,11 @@ def test_whoever_takes_about_so_many_is_given_whole_parcels(queue):
 
     assert [len(in_hand) for in_hand in taken] == [100, 100, 50]
     assert {hand.entry.parts for in_hand in taken for hand in in_hand} == {100, 50}
+
+
+def test_thousands_of_single_tasks_are_finished_at_once():
+    with TaskQueue(new_name(), max_waiting=10_000) as queue:
+        queue.enqueue_many([{}] * 9000)
+
+        assert len(queue.dequeue_many(9000)) == 9000
+        assert queue.statistics()["in_hand"] == queue.size() == 0

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 # So much work is taken ahead: enough to hide the way to Redis, too little to keep from an idle neighbour.
 _AHEAD_S = 0.02
-_AHEAD_TASKS = 100
+_AHEAD_TASKS = 300
 _PATIENCE_S = 60.0
 _OUTAGE_LOOK_S = 0.2
 _WAKE_AGAIN_S = 0.05

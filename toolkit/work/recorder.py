@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterable
 
 from toolkit.errors import QueueUnavailable
-from toolkit.work.streams import Entry, Finished
+from toolkit.work.streams import Finished
 from toolkit.work.task_queue import TaskInHand, TaskQueue
 
 _log = logging.getLogger(__name__)
 
-_AT_ONCE, _AT_ONCE_BYTES = 200, 4_000_000
+_AT_ONCE, _AT_ONCE_BYTES = 500, 4_000_000
 _OUTAGE_LOOK_S = 0.2
 
 
@@ -26,7 +26,8 @@ class Recorder:
 
     def __init__(self, queue: TaskQueue) -> None:
         self._queue = queue
-        self._held: dict[tuple[int, bytes, int], TaskInHand] = {}
+        # By the identity of their entries, which is their own as long as they are held here, and quick.
+        self._held: dict[int, TaskInHand] = {}
         self._ends: list[Finished] = []
         self._news, self._lock = threading.Event(), threading.Lock()
         self._give_up_at: float | None = None
@@ -46,13 +47,13 @@ class Recorder:
     def hold(self, in_hand: Iterable[TaskInHand]) -> None:
         """Keep the leases of these tasks until they are recorded or let go."""
         with self._lock:
-            self._held.update((_place(hand.entry), hand) for hand in in_hand)
+            self._held.update((id(hand.entry), hand) for hand in in_hand)
 
     def let_go(self, in_hand: Iterable[TaskInHand]) -> None:
         """Keep these leases no longer: the tasks were put back, or will be another's when the lease ends."""
         with self._lock:
             for hand in in_hand:
-                self._held.pop(_place(hand.entry), None)
+                self._held.pop(id(hand.entry), None)
 
     def record(self, end: Finished) -> None:
         """Store this end soon."""
@@ -96,7 +97,7 @@ class Recorder:
         with self._lock:
             del self._ends[: len(bulk)]
             for end in bulk:
-                self._held.pop(_place(end.entry), None)
+                self._held.pop(id(end.entry), None)
 
     def _renew(self) -> None:
         with self._lock:
@@ -113,7 +114,3 @@ class Recorder:
             if number and total > _AT_ONCE_BYTES:
                 return self._ends[:number]
         return self._ends[:_AT_ONCE]
-
-
-def _place(entry: Entry) -> tuple[int, bytes, int]:
-    return entry.stream, entry.entry_id, entry.part

@@ -317,8 +317,7 @@ FINISH = (
     COMMON
     + """
 -- expire_ms, kept_dead, then per entry and outcome (stream, entry id, number of its parts, outcome,
--- result key, error, traceback, task id where its body lies apart, else "", how many parts ended so, and
--- for each (part, result))...
+-- result key, error, traceback, task id where its body lies apart, else "", packed {part, result, ...})...
 -- A result is stored by whoever finishes first; the second result is let go.
 
 local function bury(number, id, part, error, traceback)
@@ -337,11 +336,11 @@ local function add(lists, name, value)
 end
 
 local count, finished, results = {}, {}, {}
-local at = 3
-while at <= #ARGV do
+for at = 3, #ARGV, 9 do
     local number, id, outcome, result_key = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 3], ARGV[at + 4]
-    local parts, last = {}, at + 8 + 2 * ARGV[at + 8]
-    for place = at + 9, last, 2 do parts[#parts + 1] = {ARGV[place], ARGV[place + 1]} end
+    local parts = {}
+    local told = cmsgpack.unpack(ARGV[at + 8])
+    for place = 1, #told, 2 do parts[#parts + 1] = {told[place], told[place + 1]} end
     local first, is_over = settle(number, id, parts, tonumber(ARGV[at + 2]))
     for _, part in ipairs(first) do
         if outcome == 'failed' then bury(number, id, part[1], ARGV[at + 5], ARGV[at + 6]) end
@@ -351,7 +350,6 @@ while at <= #ARGV do
     if is_over then add(finished, number, id) end
     count[outcome] = (count[outcome] or 0) + #first
     count['late'] = (count['late'] or 0) + #parts - #first
-    at = last + 1
 end
 while redis.call('XLEN', dead) > tonumber(ARGV[2]) do
     local oldest = redis.call('XRANGE', dead, '-', '+', 'COUNT', 1)[1]
@@ -360,9 +358,13 @@ while redis.call('XLEN', dead) > tonumber(ARGV[2]) do
 end
 -- In bulk, which is the cheap way: the calls of a script cost more than the work they do.
 for number, ids in pairs(finished) do
-    redis.call('XDEL', streams[number], unpack(ids))
-    for at, id in ipairs(ids) do ids[at] = parts_key(number, id) end
-    redis.call('UNLINK', unpack(ids))
+    -- Lua hands over at most some thousands at once.
+    for at = 1, #ids, 1000 do
+        local last = math.min(at + 999, #ids)
+        redis.call('XDEL', streams[number], unpack(ids, at, last))
+        for place = at, last do ids[place] = parts_key(number, ids[place]) end
+        redis.call('UNLINK', unpack(ids, at, last))
+    end
 end
 for result_key, values in pairs(results) do
     redis.call('RPUSH', result_key, cmsgpack.pack(values))

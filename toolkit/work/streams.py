@@ -163,9 +163,8 @@ class TaskStreams:
         for alike in _alike(finished):
             entry, outcome, _, error, traceback = alike[0]
             args += (entry.stream, entry.entry_id, entry.parts, outcome, entry.result_key, error, traceback)
-            args += (entry.task_id if entry.is_apart else "", len(alike))
-            for end in alike:
-                args += (end.entry.part, end.result)
+            told = [value for end in alike for value in (end.entry.part, end.result)]
+            args += (entry.task_id if entry.is_apart else "", _packed(told))
         return self._run_and_discard(scripts.FINISH, *args) if len(args) > 2 else 0
 
     def put_back(self, entries: Iterable[Entry], delay_s: float = 0.0, is_retry: bool = False) -> int:
@@ -326,8 +325,12 @@ class TaskStreams:
 def _wrapped(parcel: list[str | bytes]) -> tuple[Any, ...]:
     if len(parcel) == 2:
         return 1, *parcel
-    # Texts of the old kind, which the Lua inside Redis can read.
-    return len(parcel) // 2, "", msgpack.packb(parcel, use_bin_type=False)
+    return len(parcel) // 2, "", _packed(parcel)
+
+
+def _packed(values: list[Any]) -> bytes:
+    # Bytes as texts of the old kind, which the Lua inside Redis can read. One value costs less than many.
+    return msgpack.packb(values, use_bin_type=False)
 
 
 def _unpacked(parcel: bytes) -> list[bytes]:
@@ -336,7 +339,7 @@ def _unpacked(parcel: bytes) -> list[bytes]:
         parts = msgpack.unpackb(parcel, raw=True)
     except (ValueError, msgpack.UnpackException):
         parts = None
-    is_good = isinstance(parts, list) and all(isinstance(part, bytes) for part in parts)
+    is_good = isinstance(parts, list) and set(map(type, parts)) <= {bytes}
     return parts if is_good else [parcel]
 
 
@@ -353,14 +356,13 @@ def tasks_of(
     if len(parts) % 2:
         parts = [entry_id, _UNREADABLE]
     number = len(parts) // 2
-    for part in range(1, number + 1):
-        task_id, body = parts[2 * part - 2].decode(errors="replace"), parts[2 * part - 1]
+    for part, task_id, body in zip(range(1, number + 1), parts[::2], parts[1::2], strict=True):
         yield Entry(
             stream,
             entry_id,
             part,
             number,
-            task_id,
+            task_id.decode(errors="replace"),
             result_key,
             not body,
             body,

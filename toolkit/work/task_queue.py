@@ -20,7 +20,7 @@ from toolkit.work.streams import Finished, TaskStreams
 Priority = Literal["high", "normal", "low"]
 
 # One command to Redis carries at most so much: other clients wait while it runs.
-_PUT_AT_ONCE, _PUT_AT_ONCE_BYTES = 200, 4_000_000
+_PUT_AT_ONCE, _PUT_AT_ONCE_BYTES = 1000, 4_000_000
 _FULL_QUEUE_LOOK_S = 0.02
 
 
