@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import mmap
 import os
@@ -37,13 +38,18 @@ class Bodies:
         self._connection = connection
         self._key_prefix = key_prefix
         folder = Path(connection.url.removeprefix("unix://")).parent / "bodies"
-        self._folder = folder if connection.url.startswith("unix:///") and folder.is_dir() else None
+        # A text: a Path costs as much to join as a small file to open.
+        self._folder = str(folder) if connection.url.startswith("unix:///") and folder.is_dir() else None
 
-    def store(self, task_id: str, body: Encoded) -> None:
-        """Store one body before its task is put."""
-        if self._folder is not None and self._write(self._folder / task_id, body):
-            return
-        self._connection.call("SET", self._key_prefix + task_id, body.to_bytes(), "PX", _EXPIRES_MS)
+    def store(self, bodies: Iterable[tuple[str, Encoded]]) -> None:
+        """Store bodies by task id, before their tasks are put."""
+        commands = [
+            ("SET", self._key_prefix + task_id, body.to_bytes(), "PX", _EXPIRES_MS)
+            for task_id, body in bodies
+            if self._folder is None or not self._write(f"{self._folder}/{task_id}", body)
+        ]
+        if commands:
+            self._connection.call_all(commands)
 
     def fetch(self, task_ids: Sequence[str]) -> list[bytes | memoryview]:
         """The bodies of these tasks, b"" for one that is gone; files come as private memory, writable."""
@@ -61,12 +67,13 @@ class Bodies:
         """Remove the files of tasks that are needed no more; Redis has removed its own."""
         for task_id in task_ids:
             if (path := self._path(task_id.decode(errors="replace"))) is not None:
-                path.unlink(missing_ok=True)
+                _unlink(path)
 
-    def _path(self, task_id: str) -> Path | None:
-        return self._folder / task_id if self._folder is not None and _OUR_ID.fullmatch(task_id) else None
+    def _path(self, task_id: str) -> str | None:
+        is_ours = self._folder is not None and _OUR_ID.fullmatch(task_id)
+        return f"{self._folder}/{task_id}" if is_ours else None
 
-    def _write(self, path: Path, body: Encoded) -> bool:
+    def _write(self, path: str, body: Encoded) -> bool:
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
@@ -78,7 +85,7 @@ class Bodies:
                 os.close(descriptor)
         except OSError as error:
             _log.info("a task of %d bytes goes through Redis: %s", body.size, error)
-            path.unlink(missing_ok=True)
+            _unlink(path)
             return False
         return True
 
@@ -87,8 +94,18 @@ class Bodies:
         if path is None:
             return None
         try:
-            with path.open("rb") as file:
-                # A private copy of each page that is written to: another worker may read the same task.
-                return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
-        except (FileNotFoundError, ValueError):
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
             return None
+        try:
+            # A private copy of each page that is written to: another worker may read the same task.
+            return memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY))
+        except ValueError:
+            return None
+        finally:
+            os.close(descriptor)
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)

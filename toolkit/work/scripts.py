@@ -116,7 +116,7 @@ end
 -- Which of these {part, ...} of an entry of so many are finished only now; and whether all are by now.
 local function settle(number, id, parts, total)
     local stream, key = streams[number], parts_key(number, id)
-    if total == #parts and redis.call('EXISTS', key) == 0 then
+    if total == 1 or total == #parts and redis.call('EXISTS', key) == 0 then
         if redis.call('XACK', stream, group, id) == 0 then return {}, false end
         return parts, true
     end
@@ -149,15 +149,20 @@ local function put(level, delay_ms, fields, id, number)
     end
 end
 
+local function waiting_entries(stream)
+    return redis.call('XLEN', stream) - redis.call('XPENDING', stream, group)[1]
+end
+
+local function waiting_as_put(level)
+    local first = first_waiting(streams[level])
+    local total = first and tonumber(redis.call('HGET', totals, level)) or 0
+    return first and total - (tonumber(as_table(first[2]).c) or total) or 0
+end
+
 local function waiting()
     local number = redis.call('ZCARD', delayed)
     for level = 1, 3 do
-        local first = first_waiting(streams[level])
-        if first then
-            local total = tonumber(redis.call('HGET', totals, level) or 0)
-            number = number + total - (tonumber(as_table(first[2]).c) or total)
-        end
-        number = number + redis.call('XLEN', opened[level]) - redis.call('XPENDING', opened[level], group)[1]
+        number = number + waiting_as_put(level) + waiting_entries(opened[level])
     end
     return number
 end
@@ -276,21 +281,23 @@ local function read(number, most)
     local new = redis.call(unpack(command))
     return new and new[1][2] or {}
 end
-local function read_opened(level)
-    local entries = count > 0 and read(level + 3, count) or {}
-    if #entries > 0 then taken[#taken + 1] = {level + 3, 1, entries} end
+local function read_singles(number)
+    local entries = count > 0 and read(number, count) or {}
+    if #entries > 0 then taken[#taken + 1] = {number, 1, entries} end
     count = count - #entries
 end
 
 for level = 1, 3 do
-    read_opened(level)
+    read_singles(level + 3)
+    -- As many entries as tasks: there is no parcel among them.
+    if count > 1 and waiting_as_put(level) == waiting_entries(streams[level]) then read_singles(level) end
     while count > 0 do
         local entry = read(level, 1)[1]
         if not entry then break end
         local number = tonumber(as_table(entry[2]).n) or 1
         if number > count + slack then
             open(level, entry[1], entry[2])
-            read_opened(level)
+            read_singles(level + 3)
         else
             taken[#taken + 1] = {level, 1, {entry}}
             count = count - number

@@ -121,6 +121,7 @@ class TaskStreams:
             result_key,
             self._expire_ms,
         ]
+        self._bodies.store(pair for pair in ids_and_bodies if pair[1].size >= APART_BYTES)
         is_parcelled = not (settings[1] or max_waiting)
         args = self._parcels(ids_and_bodies, _PARCEL_TASKS if is_parcelled else 1)
         return self._run_and_discard(scripts.PUT, *settings, *args)
@@ -257,8 +258,9 @@ class TaskStreams:
         self._look_for_stale_at = now + min(self._lease_ms / 4000, _LOOK_FOR_STALE_S)
         return self._lease_ms
 
-    def _parcels(self, ids_and_bodies: Sequence[tuple[str, Encoded]], most_tasks: int) -> list[Any]:
-        """Small tasks in parcels, in order, as the script wants them; big ones are stored apart."""
+    @staticmethod
+    def _parcels(ids_and_bodies: Sequence[tuple[str, Encoded]], most_tasks: int) -> list[Any]:
+        """Small tasks in parcels, in order, as the script wants them; big ones, which lie apart, go alone."""
         args: list[Any] = []
         parcel: list[str | bytes] = []
         size = 0
@@ -269,7 +271,6 @@ class TaskStreams:
                 args += _wrapped(parcel)
                 parcel, size = [], 0
             if is_apart:
-                self._bodies.store(task_id, body)
                 args += (1, task_id, b"")
             else:
                 parcel += (task_id, body.to_bytes())
