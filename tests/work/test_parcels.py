@@ -249,3 +249,13 @@ def test_thousands_of_single_tasks_are_finished_at_once():
 
         assert len(queue.dequeue_many(9000)) == 9000
         assert queue.statistics()["in_hand"] == queue.size() == 0
+
+
+def test_a_parcel_finished_in_parts_is_gone_with_the_last_one(queue):
+    handles = _put(queue, 3)
+    for hand in queue.take(3):
+        assert queue.statistics()["in_hand"] == 3 - hand.task["n"]
+        queue.finish([hand.done(hand.task["n"])])
+
+    assert queue.statistics()["in_hand"] == 0
+    assert [handle.result(timeout=5) for handle in handles] == [0, 1, 2]
