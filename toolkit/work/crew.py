@@ -15,8 +15,8 @@ from typing import Any
 from toolkit.errors import QueueUnavailable, TaskError
 from toolkit.work.books import Books
 from toolkit.work.handlers import Handler, batch_size, run_handler
+from toolkit.work.parcels import Finished
 from toolkit.work.recorder import Recorder
-from toolkit.work.streams import Finished
 from toolkit.work.task_queue import TaskInHand, TaskQueue
 
 _log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from toolkit.errors import TaskError
 from toolkit.work.codec import decode, encode
-from toolkit.work.streams import Entry, Finished
+from toolkit.work.parcels import Entry, Finished
 
 Task = dict[str, Any]
 

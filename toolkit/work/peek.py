@@ -15,8 +15,8 @@ from toolkit.errors import TaskError
 from toolkit.work.bodies import Bodies
 from toolkit.work.codec import decode
 from toolkit.work.connection import RedisConnection
-from toolkit.work.scripts import BODY_KEY, LEVELS, STREAMS, keys_of
-from toolkit.work.streams import Entry, tasks_of
+from toolkit.work.layout import BODY_KEY, LEVELS, STREAMS, keys_of
+from toolkit.work.parcels import Entry, tasks_of
 
 _STREAM_KEY = re.compile(r"toolkit:\{(.*)\}:tasks:normal", re.DOTALL)
 _SECRET_NAME = re.compile(r"(?i)passw|pwd|secret|token|credential|api_?key")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 
 from toolkit.errors import QueueUnavailable
-from toolkit.work.streams import Finished
+from toolkit.work.parcels import Finished
 from toolkit.work.task_queue import TaskInHand, TaskQueue
 
 _log = logging.getLogger(__name__)

@@ -8,63 +8,18 @@ import socket
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-import msgpack
-
-from toolkit.work import scripts, upkeep
+from toolkit.work import layout, scripts, upkeep
 from toolkit.work.bodies import APART_BYTES, Bodies
 from toolkit.work.codec import Encoded
 from toolkit.work.connection import BLOCK_S, GroupMissing, RedisConnection
+from toolkit.work.parcels import PARCEL_TASKS, Entry, Finished, alike, pack, parcels, tasks_of, unpack
 
 _LONG_AGO_MS = 86_400_000
 _LOOK_FOR_STALE_S = 1.0
-# Parcels of so many small tasks: a worker takes that many ahead when they are quick.
-_PARCEL_TASKS, _PARCEL_BYTES = 100, 65_536
 _BULKS_AT_ONCE = 10
-_UNREADABLE = b"\xc1"
-
-
-class Entry(NamedTuple):
-    """One task in hand, still encoded; a tuple, because a dataclass takes five times as long to make.
-
-    Attributes:
-        stream: number of its stream, the first of :data:`toolkit.work.scripts.STREAMS` being 1.
-        entry_id: its place, or that of its parcel, in the stream.
-        part, parts: which of how many in its parcel it is, from 1; 1 of 1 where it is alone.
-        task_id: the id its sender was given.
-        result_key: the list its result is to be put on; "" for none.
-        is_apart: whether the encoded task lies apart from its entry.
-        body: the encoded task.
-        attempt: 1 when it is in hand for the first time.
-        is_orphan: whether it was taken over from a holder that died.
-        is_expired: whether its deadline has passed.
-        waited_ms: how long it was ready before it was taken; 0 when a worker was waiting for it.
-    """
-
-    stream: int
-    entry_id: bytes
-    part: int
-    parts: int
-    task_id: str
-    result_key: str
-    is_apart: bool
-    body: bytes | memoryview
-    attempt: int
-    is_orphan: bool
-    is_expired: bool
-    waited_ms: int
-
-
-class Finished(NamedTuple):
-    """How one task in hand ended: "done", "failed", "expired" or "taken", with its encoded result."""
-
-    entry: Entry
-    outcome: str
-    result: bytes = b""
-    error: str = ""
-    traceback: str = ""
 
 
 class TaskStreams:
@@ -81,10 +36,10 @@ class TaskStreams:
         self, connection: RedisConnection, name: str, lease_s: float, results_expire_s: float
     ) -> None:
         self._connection = connection
-        self._keys = scripts.keys_of(name)
+        self._keys = layout.keys_of(name)
         self._lease_ms = max(1, round(lease_s * 1000))
         self._expire_ms = max(1, round(results_expire_s * 1000))
-        self._bodies = Bodies(connection, self._keys[scripts.BODY_KEY])
+        self._bodies = Bodies(connection, self._keys[layout.BODY_KEY])
         self._look_for_stale_at = 0.0
         self._become_new()
 
@@ -123,7 +78,7 @@ class TaskStreams:
         ]
         self._bodies.store(pair for pair in ids_and_bodies if pair[1].size >= APART_BYTES)
         is_parcelled = not (settings[1] or max_waiting)
-        args = self._parcels(ids_and_bodies, _PARCEL_TASKS if is_parcelled else 1)
+        args = parcels(ids_and_bodies, PARCEL_TASKS if is_parcelled else 1)
         return self._run_and_discard(scripts.PUT, *settings, *args)
 
     def take(
@@ -160,12 +115,12 @@ class TaskStreams:
 
     def finish(self, finished: Iterable[Finished]) -> int:
         """Store the results and let the tasks go; returns how many another worker had finished before."""
-        args: list[Any] = [self._expire_ms, scripts.KEPT_DEAD]
-        for alike in _alike(finished):
-            entry, outcome, _, error, traceback = alike[0]
+        args: list[Any] = [self._expire_ms, layout.KEPT_DEAD]
+        for ends in alike(finished):
+            entry, outcome, _, error, traceback = ends[0]
             args += (entry.stream, entry.entry_id, entry.parts, outcome, entry.result_key, error, traceback)
-            told = [value for end in alike for value in (end.entry.part, end.result)]
-            args += (entry.task_id if entry.is_apart else "", _packed(told))
+            told = [value for end in ends for value in (end.entry.part, end.result)]
+            args += (entry.task_id if entry.is_apart else "", pack(told))
         return self._run_and_discard(scripts.FINISH, *args) if len(args) > 2 else 0
 
     def put_back(self, entries: Iterable[Entry], delay_s: float = 0.0, is_retry: bool = False) -> int:
@@ -196,7 +151,7 @@ class TaskStreams:
 
     def dead(self, max_entries: int) -> list[tuple[bytes, dict[bytes, bytes], bytes | memoryview]]:
         """The newest dead letters, the newest first: entry id, fields and body of each."""
-        key = self._keys[scripts.DEAD_KEY]
+        key = self._keys[layout.DEAD_KEY]
         # redis-py gives the fields of this command as a dict.
         rows = self._connection.call("XREVRANGE", key, "+", "-", "COUNT", max_entries)
         found = []
@@ -241,7 +196,7 @@ class TaskStreams:
         if not bulks and timeout_s > 0:
             first = self._connection.call("BLPOP", key, max(0.001, min(timeout_s, BLOCK_S)))
             bulks = first and [first[1], *(self._connection.call("LPOP", key, _BULKS_AT_ONCE) or [])]
-        return [result for bulk in bulks or [] for result in _unpacked(bulk)]
+        return [result for bulk in bulks or [] for result in unpack(bulk)]
 
     def _become_new(self) -> None:
         # A forked child is another consumer with other ids: it must not answer for its parent.
@@ -258,29 +213,10 @@ class TaskStreams:
         self._look_for_stale_at = now + min(self._lease_ms / 4000, _LOOK_FOR_STALE_S)
         return self._lease_ms
 
-    @staticmethod
-    def _parcels(ids_and_bodies: Sequence[tuple[str, Encoded]], most_tasks: int) -> list[Any]:
-        """Small tasks in parcels, in order, as the script wants them; big ones, which lie apart, go alone."""
-        args: list[Any] = []
-        parcel: list[str | bytes] = []
-        size = 0
-        for task_id, body in ids_and_bodies:
-            is_apart = body.size >= APART_BYTES
-            is_full = len(parcel) >= 2 * most_tasks or size + body.size > _PARCEL_BYTES
-            if parcel and (is_full or is_apart):
-                args += _wrapped(parcel)
-                parcel, size = [], 0
-            if is_apart:
-                args += (1, task_id, b"")
-            else:
-                parcel += (task_id, body.to_bytes())
-                size += body.size
-        return [*args, *_wrapped(parcel)] if parcel else args
-
     def _wait_for_new(self, wait_s: float, most_tasks: int) -> tuple[list[Any], bool]:
         """What came; or nothing, and that it was more than wanted and can be taken in pieces now."""
-        streams = self._keys[: len(scripts.STREAMS)]
-        command = ["XREADGROUP", "GROUP", scripts.GROUP, self.consumer, "COUNT", 1]
+        streams = self._keys[: len(layout.STREAMS)]
+        command = ["XREADGROUP", "GROUP", layout.GROUP, self.consumer, "COUNT", 1]
         command += ["BLOCK", max(1, round(wait_s * 1000)), "STREAMS", *streams, *">" * len(streams)]
         numbers = {key.encode(): number for number, key in enumerate(streams, start=1)}
         try:
@@ -323,71 +259,5 @@ class TaskStreams:
             return self._connection.run(script, self._keys, *args)
 
 
-def _wrapped(parcel: list[str | bytes]) -> tuple[Any, ...]:
-    if len(parcel) == 2:
-        return 1, *parcel
-    return len(parcel) // 2, "", _packed(parcel)
-
-
-def _packed(values: list[Any]) -> bytes:
-    # Bytes as texts of the old kind, which the Lua inside Redis can read. One value costs less than many.
-    return msgpack.packb(values, use_bin_type=False)
-
-
-def _unpacked(parcel: bytes) -> list[bytes]:
-    """The texts in what :func:`_wrapped` or a script packed; a stranger's mess is one unreadable text."""
-    try:
-        parts = msgpack.unpackb(parcel, raw=True)
-    except (ValueError, msgpack.UnpackException):
-        parts = None
-    is_good = isinstance(parts, list) and set(map(type, parts)) <= {bytes}
-    return parts if is_good else [parcel]
-
-
-def tasks_of(
-    stream: int, deliveries: int, entry_id: bytes, fields: list[bytes], now_ms: int
-) -> Iterator[Entry]:
-    """The one task of an entry, or all of a parcel."""
-    named = dict(zip(fields[::2], fields[1::2], strict=True))
-    result_key = named.get(b"r", b"").decode(errors="replace")
-    attempt = _number(named.get(b"a")) + deliveries
-    is_orphan, is_expired = deliveries > 1, 0 < _number(named.get(b"x")) < now_ms
-    waited_ms = max(0, now_ms - _number(named.get(b"w", entry_id.split(b"-")[0])))
-    parts = _unpacked(named[b"m"]) if b"m" in named else [named.get(b"i", entry_id), named.get(b"b", b"")]
-    if len(parts) % 2:
-        parts = [entry_id, _UNREADABLE]
-    number = len(parts) // 2
-    for part, task_id, body in zip(range(1, number + 1), parts[::2], parts[1::2], strict=True):
-        yield Entry(
-            stream,
-            entry_id,
-            part,
-            number,
-            task_id.decode(errors="replace"),
-            result_key,
-            not body,
-            body,
-            attempt,
-            is_orphan,
-            is_expired,
-            waited_ms,
-        )
-
-
-def _alike(finished: Iterable[Finished]) -> Iterable[list[Finished]]:
-    """Ends that one acknowledgement can tell: of one entry, with one outcome; a failure is told alone."""
-    groups: dict[Any, list[Finished]] = {}
-    for end in finished:
-        entry = end.entry
-        alone = entry.part if end.outcome == "failed" else 0
-        groups.setdefault((entry.entry_id, entry.stream, end.outcome, alone), []).append(end)
-    return groups.values()
-
-
 def _ms(seconds: float) -> int:
     return max(0, round(seconds * 1000))
-
-
-def _number(text: bytes | None) -> int:
-    # Whoever reaches the Redis can put anything into the stream; what is no number counts as none.
-    return int(text) if text and text.isdigit() else 0

@@ -12,10 +12,11 @@ from toolkit.work.codec import MAX_TASK_BYTES, Encoded, encode_pieces
 from toolkit.work.connection import RedisConnection
 from toolkit.work.dead_letters import DeadLetters
 from toolkit.work.in_hand import Task, TaskInHand, open_entries
+from toolkit.work.layout import LEVELS
 from toolkit.work.leases import held
+from toolkit.work.parcels import Finished
 from toolkit.work.results import ResultBox, TaskHandle
-from toolkit.work.scripts import LEVELS
-from toolkit.work.streams import Finished, TaskStreams
+from toolkit.work.streams import TaskStreams
 
 Priority = Literal["high", "normal", "low"]
 

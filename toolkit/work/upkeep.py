@@ -1,8 +1,8 @@
-"""Scripts that look at a queue or tidy it up; :mod:`toolkit.work.scripts` tells how tasks lie in Redis."""
+"""Scripts that look at a queue or tidy it up; :mod:`toolkit.work.layout` tells how tasks lie in Redis."""
 
 from __future__ import annotations
 
-from toolkit.work.scripts import COMMON
+from toolkit.work.layout import COMMON
 
 _COUNTING = """
 local function unfinished(number, id)
