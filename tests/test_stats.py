@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from fakes import FakeClock
 
-from toolkit.stats import FrameCounts, FrameLedger, LatencyMeter, RateMeter
+from toolkit.stats import FrameCounts, FrameLedger, LatencyMeter, RateMeter, StageTimes
 
 
 def test_a_rate_is_events_over_their_span_and_not_a_mean_of_gaps():
@@ -115,3 +115,26 @@ def test_events_at_several_times_count_in_the_window_they_fell_into():
 
     assert meter.per_s == 3 / 5
     assert meter.total_per_s == 3 / 9
+
+
+def test_frames_that_did_not_make_it_are_counted_by_cause():
+    ledger = FrameLedger()
+    for index, cause in enumerate(["late", "replaced", "replaced", None]):
+        ledger.read(index)
+        ledger.settle(index, "skipped", cause)
+
+    assert ledger.causes() == {"replaced": 2, "late": 1}
+    assert ledger.counts().skipped == 4
+
+
+def test_stages_tell_how_often_and_how_long():
+    stages = StageTimes()
+    for seconds in (0.010, 0.030):
+        stages.add("detect", seconds)
+    stages.add("track", 0.001)
+
+    rows = stages.snapshot()
+
+    assert list(rows) == ["detect", "track"]
+    assert (rows["detect"]["count"], rows["detect"]["total_s"], rows["detect"]["mean_ms"]) == (2, 0.04, 20.0)
+    assert rows["detect"]["p99_ms"] == pytest.approx(30, rel=0.01)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -83,6 +83,7 @@ class LatencyMeter:
         self._counts = np.zeros(self._BINS, dtype=np.int64)
         self._lock = threading.Lock()
         self._max_s = 0.0
+        self._total_s = 0.0
 
     def add(self, seconds: float) -> None:
         """Record one latency."""
@@ -91,6 +92,7 @@ class LatencyMeter:
         with self._lock:
             self._counts[index] += 1
             self._max_s = max(self._max_s, seconds)
+            self._total_s += seconds
 
     def add_many(self, seconds: Sequence[float]) -> None:
         """Record several latencies, at a tenth of the cost for each."""
@@ -99,11 +101,17 @@ class LatencyMeter:
         with self._lock:
             np.add.at(self._counts, np.minimum(bins, self._BINS - 1), 1)
             self._max_s = max(self._max_s, *seconds)
+            self._total_s += sum(seconds)
 
     @property
     def count(self) -> int:
         """Number of latencies recorded."""
         return int(self._counts.sum())
+
+    @property
+    def total_s(self) -> float:
+        """Sum of the latencies recorded, in seconds."""
+        return self._total_s
 
     def percentile_s(self, percent: float) -> float | None:
         """The latency that ``percent`` % of all stayed at or under; None when nothing was recorded."""
@@ -120,6 +128,37 @@ class LatencyMeter:
         """``{"p50", "p95", "p99"}`` in milliseconds, None where nothing was recorded."""
         values = {f"p{p}": self.percentile_s(p) for p in (50, 95, 99)}
         return {name: None if s is None else round(s * 1000, 3) for name, s in values.items()}
+
+
+class StageTimes:
+    """How long each stage of a frame's way takes, fed from any thread, 2 us a time.
+
+    Stages that run side by side, or wait for each other, may add up to more than the time that passed: the
+    shares tell where the time of a frame goes, not how busy a core is.
+    """
+
+    def __init__(self) -> None:
+        self._meters: dict[str, LatencyMeter] = {}
+
+    def add(self, stage: str, seconds: float) -> None:
+        """One frame, or one batch, spent ``seconds`` in ``stage``."""
+        meter = self._meters.get(stage)
+        if meter is None:
+            # Of two threads that come first at the same time, one meter stays.
+            meter = self._meters.setdefault(stage, LatencyMeter())
+        meter.add(seconds)
+
+    def snapshot(self) -> dict[str, dict[str, Any]]:
+        """Per stage ``{"count", "total_s", "mean_ms", "p50_ms", "p95_ms", "p99_ms"}``, first seen first."""
+        rows = {}
+        for stage, meter in dict(self._meters).items():
+            count, total_s = meter.count, meter.total_s
+            rows[stage] = {
+                "count": count,
+                "total_s": round(total_s, 4),
+                "mean_ms": round(1000 * total_s / max(count, 1), 3),
+            } | {f"{name}_ms": value for name, value in meter.snapshot_ms().items()}
+        return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +196,7 @@ class FrameLedger:
         self._open: set[int] = set()
         self._read = 0
         self._settled = {"analysed": 0, "skipped": 0, "failed": 0}
+        self._causes: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def read(self, index: int) -> None:
@@ -165,8 +205,10 @@ class FrameLedger:
             self._open.add(index)
             self._read += 1
 
-    def settle(self, index: int, fate: Literal["analysed", "skipped", "failed"]) -> None:
-        """Frame ``index`` has met its fate.
+    def settle(
+        self, index: int, fate: Literal["analysed", "skipped", "failed"], cause: str | None = None
+    ) -> None:
+        """Frame ``index`` has met its fate; ``cause`` says in a word or two why it was skipped or failed.
 
         Raises:
             KeyError: the frame was never read, or is settled already.
@@ -174,8 +216,15 @@ class FrameLedger:
         with self._lock:
             self._open.remove(index)
             self._settled[fate] += 1
+            if cause is not None:
+                self._causes[cause] += 1
 
     def counts(self) -> FrameCounts:
         """The books as they stand now."""
         with self._lock:
             return FrameCounts(read=self._read, in_flight=len(self._open), **self._settled)
+
+    def causes(self) -> dict[str, int]:
+        """Frames that were skipped or failed, by the cause given, the most frequent first."""
+        with self._lock:
+            return dict(self._causes.most_common())
