@@ -1,0 +1,1 @@
+"""The programs that can run a network: torch, ONNX Runtime, OpenVINO."""
