@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from toolkit.errors import SourceError
+from toolkit.live.reading import SourceHealth
 from toolkit.records import Detection, Frame, Prediction
 
 
@@ -51,6 +52,9 @@ class ScriptedSource:
             self._index += 1
             return Frame(self.camera, self._index - 1, captured_at=float(self._index), image=step)
         return None
+
+    def health(self) -> SourceHealth:
+        return SourceHealth()
 
     def close(self) -> None:
         self.is_closed.set()

@@ -173,7 +173,7 @@ def evaluate(data: str, split: str, checkpoint: str, limit: int | None, json_pat
 
 
 def _run_live(experiment: Experiment, out_dir: Path | None, json_path: Path | None, blur_faces: bool) -> None:
-    from toolkit.live.camera import check_recordings
+    from toolkit.live.source import check_recordings
 
     # Before the seconds that torch takes to load: a wrong path is told at once.
     check_recordings(experiment.live.cameras.values() if experiment.live else ())

@@ -22,6 +22,10 @@ class SourceError(ToolkitError, OSError):
     """A camera, file or address could not be opened, or stopped in the middle of a read."""
 
 
+class AccessRefused(SourceError):
+    """A camera knows the address and does not let this user in; trying again soon may lock the account."""
+
+
 class QueueUnavailable(ToolkitError, ConnectionError):
     """Redis does not answer; the text names its address without the password."""
 

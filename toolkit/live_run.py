@@ -24,6 +24,8 @@ from toolkit.tracking import RunRecord, prepare_store, run_name
 
 logger = logging.getLogger(__name__)
 
+_LOOK_S = 0.02
+
 Progress = Callable[[dict[str, Any], float], None]
 """``on_progress(statistics, elapsed_s)``, a few times a second, in the caller's thread."""
 
@@ -55,7 +57,8 @@ def make_detector(config: LiveConfig) -> FaceDetector:
     if config.detector == "haar":
         return HaarDetector(config.detector_longest_side_px)
     try:
-        return YuNetDetector(find_model("yunet"), config.detector_longest_side_px)
+        # Weak faces too: the tracker starts nobody with them, and loses fewer who turn away or blur.
+        return YuNetDetector(find_model("yunet"), config.detector_longest_side_px, score_threshold=0.3)
     except ModelError as error:
         if config.detector == "yunet":
             raise
@@ -226,10 +229,16 @@ def live_metrics(statistics: dict[str, Any]) -> dict[str, float | None]:
 
 def _refuse_if_none_is_there(pipeline: LivePipeline) -> None:
     """A run that waits for one lost camera is useful; one where every address is wrong is a mistake."""
-    cameras = pipeline.statistics()["cameras"]
-    if all(values["state"] == "retrying" for values in cameras.values()):
-        pipeline.stop()
-        raise SourceError("no camera can be opened: " + "; ".join(v["error"] for v in cameras.values()))
+    while True:
+        cameras = pipeline.statistics()["cameras"]
+        states = {values["state"] for values in cameras.values()}
+        if states == {"retrying"}:
+            pipeline.stop()
+            raise SourceError("no camera can be opened: " + "; ".join(v["error"] for v in cameras.values()))
+        # Cameras that may be waited for are opened in the background, and each has a limit for that.
+        if not states <= {"connecting", "retrying"}:
+            return
+        time.sleep(_LOOK_S)
 
 
 def _save_pictures(best: BestPictures, out_dir: Path, blur_faces: bool) -> dict[str, Path]:

@@ -104,8 +104,8 @@ def test_a_missing_camera_raises_unless_it_may_be_waited_for():
     patient.start()
 
     assert strict.state is CameraState.FAILED
-    assert patient.state is CameraState.RETRYING
-    patient.stop()
+    wait_until(lambda: patient.state is CameraState.RETRYING)
+    assert patient.stop()
 
 
 def test_stop_may_be_called_early_and_twice():

@@ -18,8 +18,8 @@ import pytest
 from clips import number_in, numbered_picture, write_clip
 from fakes import FakeClock
 from PIL import Image
-from rtsp_server import RtspServer
 
+from toolkit.bench.cameras.rtsp_server import RtspServer
 from toolkit.errors import SourceError
 from toolkit.live.recorded import FolderReel, RecordedSource
 from toolkit.live.source import Source, open_source

@@ -3,46 +3,26 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import Enum
-from pathlib import Path
 from typing import Any
 
 from toolkit.addresses import without_password
-from toolkit.errors import ConfigError, SourceError, ToolkitError
+from toolkit.errors import AccessRefused, ConfigError, SourceError
+from toolkit.live.backoff import Backoff
+from toolkit.live.camera_state import CameraState, StateLog
 from toolkit.live.mailbox import Mailbox
-from toolkit.live.source import NETWORK_SCHEMES, Source, open_source
+from toolkit.live.network import Transport
+from toolkit.live.reading import SourceHealth
+from toolkit.live.source import Address, Source, is_live_address, open_source
 from toolkit.records import Frame
 from toolkit.stats import FrameLedger, RateMeter
 
 logger = logging.getLogger(__name__)
 
-Address = str | int | Path
 OpenSource = Callable[..., Source]
-
-
-class CameraState(Enum):
-    """What a camera is doing."""
-
-    NEW = "new"
-    LIVE = "live"
-    RETRYING = "retrying"
-    ENDED = "ended"
-    FAILED = "failed"
-    STOPPED = "stopped"
-
-
-_MOVES = {
-    CameraState.NEW: {CameraState.LIVE, CameraState.RETRYING, CameraState.FAILED, CameraState.STOPPED},
-    CameraState.LIVE: {CameraState.RETRYING, CameraState.ENDED, CameraState.FAILED, CameraState.STOPPED},
-    CameraState.RETRYING: {CameraState.LIVE, CameraState.FAILED, CameraState.STOPPED},
-    CameraState.ENDED: set(),
-    CameraState.FAILED: set(),
-    CameraState.STOPPED: set(),
-}
 
 
 @dataclass(frozen=True)
@@ -54,10 +34,12 @@ class CameraConfig:
         loop: start a recording over when it ends.
         retry: keep a network or USB camera that cannot be opened at the start, and try again.
         open_timeout_s: longest wait for a connection.
-        read_timeout_s: longest wait for the next picture of a live camera.
+        read_timeout_s: longest wait for the next picture of a live camera; then it is looked for anew.
+        stall_after_s: a live camera that is silent for so long is told to be stalled.
         retry_first_s: pause before the first attempt to reconnect; doubles with each failure.
         retry_most_s: longest pause between two attempts.
         waiting_frames: frames of a recording that may wait; of a live camera only the newest does.
+        transport: how RTSP cameras send: "tcp", or "udp" for those that know nothing else.
     """
 
     realtime: bool = False
@@ -65,18 +47,29 @@ class CameraConfig:
     retry: bool = False
     open_timeout_s: float = 5.0
     read_timeout_s: float = 5.0
+    stall_after_s: float = 2.0
     retry_first_s: float = 0.5
     retry_most_s: float = 15.0
     waiting_frames: int = 4
+    transport: Transport = "tcp"
 
     def __post_init__(self) -> None:
-        for name in ("open_timeout_s", "read_timeout_s", "retry_first_s", "retry_most_s", "waiting_frames"):
+        for name in (
+            "open_timeout_s",
+            "read_timeout_s",
+            "stall_after_s",
+            "retry_first_s",
+            "retry_most_s",
+            "waiting_frames",
+        ):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be more than 0, got {getattr(self, name)!r}")
+        if self.transport not in ("tcp", "udp"):
+            raise ConfigError(f"transport must be 'tcp' or 'udp', got {self.transport!r}")
 
 
 class Camera:
-    """Reads one source in its own thread into a mailbox.
+    """Opens and reads one source in its own thread into a mailbox.
 
     A network or USB camera that is lost is looked for with exponential back-off and jitter until it is back
     or the camera is stopped; a recording ends. Every frame read stands in ``ledger``; whoever takes one from
@@ -105,43 +98,58 @@ class Camera:
         self.mailbox: Mailbox[Frame] = Mailbox(
             self.config.waiting_frames, on_drop=self._skip, changed=changed
         )
-        self.error: ToolkitError | Exception | None = None
+        self.error: Exception | None = None
         self.reconnects = 0
         self.latest: Frame | None = None
         self._raw_address = address
+        # A camera that is away may be back later; a file is there or not.
+        self._may_come_back = is_live_address(address)
         self._opener = opener
-        self._state = CameraState.NEW
+        self._states = StateLog(camera_id)
+        self._backoff = Backoff(self.config.retry_first_s, self.config.retry_most_s)
         self._reading = RateMeter()
+        self._longest_gap_s = 0.0
+        self._last_read_at: float | None = None
         self._next_index = 0
         self._source: Source | None = None
+        self._corrupt_before = 0
+        self._stale_booked = 0
         self._is_stopping = threading.Event()
+        self._is_decided = threading.Event()
+        self._opening_error: Exception | None = None
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Open the source and begin to read.
+        """Open the source and begin to read; one that may be waited for is opened in the background.
 
         Raises:
             SourceError: the source cannot be opened and ``config.retry`` does not allow to wait for it.
         """
+        self.begin()
+        self.wait_until_opened()
+
+    def begin(self) -> None:
+        """Begin to open the source, and do not wait for it; so that many can be opened at once."""
         if self._thread is not None:
             return
-        try:
-            source = self._open()
-        except SourceError as error:
-            self.error = error
-            if not (self.config.retry and is_live_address(self._raw_address)):
-                self._move(CameraState.FAILED)
-                self.mailbox.close()
-                raise
-            logger.warning("camera %s is not there yet: %s", self.camera_id, error)
-            self._move(CameraState.RETRYING)
-            # Until the camera has been seen, only its address tells that its frames go stale.
-            self.mailbox.newest_wins = True
-        else:
-            self._attach(source)
+        self._states.move(CameraState.CONNECTING)
+        # Until it has been seen, only its address tells that its frames go stale.
+        self.mailbox.newest_wins = self._may_come_back
         self._thread = threading.Thread(target=self._run, name=f"camera-{self.camera_id}", daemon=True)
         self._thread.start()
+
+    def wait_until_opened(self) -> None:
+        """Wait until the source is open; not for one that may be waited for, nor for one that is stopped.
+
+        Raises:
+            SourceError: it cannot be opened.
+        """
+        if self.config.retry and self._may_come_back:
+            return
+        self._is_decided.wait()
+        if self._opening_error is not None:
+            raise self._opening_error
 
     def ask_to_stop(self) -> None:
         """Begin to stop without waiting; frames nobody took count as skipped."""
@@ -152,7 +160,7 @@ class Camera:
         if source is not None:
             source.close()
 
-    def stop(self, timeout_s: float = 5.0) -> bool:
+    def stop(self, timeout_s: float = 10.0) -> bool:
         """Stop reading; may be called twice, early, or never started.
 
         Returns:
@@ -164,14 +172,23 @@ class Camera:
             if self._thread.is_alive():
                 logger.error("camera %s still reads %.1f s after stop", self.camera_id, timeout_s)
                 return False
-        if _MOVES[self._state]:
-            self._move(CameraState.STOPPED)
+        if not self._states.is_final:
+            self._states.move(CameraState.STOPPED)
         return True
 
     @property
     def state(self) -> CameraState:
         """What the camera is doing now."""
-        return self._state
+        state = self._states.state
+        is_stalled = state is CameraState.LIVE and self._silent_s() > self.config.stall_after_s
+        return CameraState.STALLED if is_stalled else state
+
+    @property
+    def reason(self) -> str:
+        """Why the camera is in its state, in words; "" where there is no more to say."""
+        if self.state is CameraState.STALLED:
+            return f"no picture for {self._silent_s():.1f} s"
+        return self._states.reason
 
     @property
     def is_alive(self) -> bool:
@@ -179,12 +196,18 @@ class Camera:
         return self._thread is not None and self._thread.is_alive()
 
     def get_statistics(self) -> dict[str, Any]:
-        """State, books and rate as plain values."""
+        """State, books, rate and health as plain values.
+
+        ``behind_ms`` is by how much the newest picture came later than the quickest one did, by the source's
+        own clock, and ``clock_drift_ppm`` how much faster than ours that clock runs.
+        """
         counts = self.ledger.counts()
-        source = self._source
+        source, health = self._source, self._health()
         return {
             "address": self.address,
-            "state": self._state.value,
+            "state": self.state.value,
+            "reason": self.reason,
+            "state_s": round(self._states.seconds, 1),
             "error": None if self.error is None else str(self.error),
             "read": counts.read,
             "analysed": counts.analysed,
@@ -193,46 +216,63 @@ class Camera:
             "in_flight": counts.in_flight,
             "read_per_s": round(self._reading.per_s, 2),
             "reconnects": self.reconnects,
+            "longest_gap_s": round(self._longest_gap_s, 3),
+            "corrupt_packets": self._corrupt_before + health.corrupt_packets,
+            "behind_ms": round(health.behind_s * 1000, 1),
+            "clock_drift_ppm": None if health.clock_drift_ppm is None else round(health.clock_drift_ppm, 1),
             "size_wh": source.size_wh if source is not None else None,
         }
 
     def _run(self) -> None:
         try:
-            while not self._is_stopping.is_set():
-                source = self._source or self._reconnect()
-                if source is None or not self._read_to_the_end(source):
-                    break
+            source = self._first_opening()
+            while source is not None and self._read_to_the_end(source):
+                source = self._reconnect()
         except Exception as error:
             # The outermost loop of the thread: whatever a driver raises is kept, not lost.
             logger.exception("camera %s failed", self.camera_id)
-            self.error = error
-            self._move(CameraState.FAILED)
+            self._fail(error)
         finally:
             self._detach()
-            if self._is_stopping.is_set() and _MOVES[self._state]:
-                self._move(CameraState.STOPPED)
+            if self._is_stopping.is_set() and not self._states.is_final:
+                self._states.move(CameraState.STOPPED)
             self.mailbox.close()
+            self._is_decided.set()
+
+    def _first_opening(self) -> Source | None:
+        """The source; None when it cannot be opened and is not waited for, or the camera was stopped."""
+        try:
+            return self._attach(self._open())
+        except SourceError as error:
+            if not (self.config.retry and self._may_come_back):
+                self._fail(error)
+                return None
+            logger.warning("camera %s is not there yet: %s", self.camera_id, error)
+            self._lose(error)
+        return self._reconnect()
 
     def _read_to_the_end(self, source: Source) -> bool:
         """Read until the source has no more; True when it is worth looking for it again."""
         lost: SourceError | None = None
         try:
             while not self._is_stopping.is_set() and (frame := source.read()) is not None:
+                self._book_stale(source)
                 self._deliver(frame)
         except SourceError as error:
             lost = error
         self._detach()
         if self._is_stopping.is_set():
             return False
-        if is_live_address(self._raw_address):
-            self.error = lost or SourceError(f"{self.address} closed the stream")
+        if self._may_come_back:
+            self._backoff.was_live(self._states.seconds)
+            self._lose(lost or SourceError(f"{self.address} closed the stream"))
             logger.warning("camera %s is lost, will look for it again: %s", self.camera_id, self.error)
-            self._move(CameraState.RETRYING)
             return True
-        self.error = lost
         if lost is not None:
             logger.error("camera %s failed: %s", self.camera_id, lost)
-        self._move(CameraState.ENDED if lost is None else CameraState.FAILED)
+            self._fail(lost)
+        else:
+            self._states.move(CameraState.ENDED, "the recording is over")
         return False
 
     def _deliver(self, frame: Frame) -> None:
@@ -242,25 +282,34 @@ class Camera:
         self._next_index += 1
         self.ledger.read(frame.index)
         self._reading.tick()
+        now = time.monotonic()
+        if self._last_read_at is not None:
+            self._longest_gap_s = max(self._longest_gap_s, now - self._last_read_at)
+        self._last_read_at = now
         self.latest = frame
         self.mailbox.put(frame)
 
+    def _book_stale(self, source: Source) -> None:
+        """What the source let go undecoded was read, and nobody will see it."""
+        stale = source.health().stale_pictures
+        for _ in range(stale - self._stale_booked):
+            self.ledger.read(self._next_index)
+            self.ledger.settle(self._next_index, "skipped")
+            self._next_index += 1
+        self._stale_booked = stale
+
     def _reconnect(self) -> Source | None:
         """Look for the camera until it is there; None when it was stopped before that."""
-        pause_s = self.config.retry_first_s
-        # Jitter, or all cameras of a switch that restarts come back in the same instant.
-        while not self._is_stopping.wait(pause_s * random.uniform(0.75, 1.25)):
+        while not self._is_stopping.wait(self._backoff.next_pause_s()):
             try:
                 source = self._open()
             except SourceError as error:
-                self.error = error
                 logger.info("camera %s is still away: %s", self.camera_id, error)
-                pause_s = min(pause_s * 2, self.config.retry_most_s)
+                self._lose(error)
             else:
                 self.reconnects += 1
                 self.error = None
-                self._attach(source)
-                return source
+                return self._attach(source)
         return None
 
     def _open(self) -> Source:
@@ -271,47 +320,51 @@ class Camera:
             loop=self.config.loop,
             open_timeout_s=self.config.open_timeout_s,
             read_timeout_s=self.config.read_timeout_s,
+            transport=self.config.transport,
         )
 
-    def _attach(self, source: Source) -> None:
+    def _attach(self, source: Source) -> Source:
         with self._lock:
             self._source = source
+        self._stale_booked = 0
         self.mailbox.newest_wins = source.is_live
-        self._move(CameraState.LIVE)
+        self._states.move(CameraState.LIVE)
+        self._is_decided.set()
         logger.info("camera %s reads %s", self.camera_id, self.address)
         if self._is_stopping.is_set():
             source.close()
+        return source
 
     def _detach(self) -> None:
         with self._lock:
             source, self._source = self._source, None
         if source is not None:
+            self._book_stale(source)
+            self._corrupt_before += source.health().corrupt_packets
             source.close()
+
+    def _lose(self, error: SourceError) -> None:
+        self.error = error
+        if isinstance(error, AccessRefused):
+            self._backoff.refused()
+        self._states.move(CameraState.RETRYING, str(error))
+
+    def _fail(self, error: Exception) -> None:
+        self.error = error
+        if not self._is_decided.is_set():
+            self._opening_error = error
+        self._states.move(CameraState.FAILED, str(error) or repr(error))
 
     def _skip(self, frame: Frame) -> None:
         self.ledger.settle(frame.index, "skipped")
 
-    def _move(self, to: CameraState) -> None:
-        if to not in _MOVES[self._state]:
-            raise RuntimeError(
-                f"camera {self.camera_id} cannot go from {self._state.value!r} to {to.value!r}"
-            )
-        self._state = to
+    def _silent_s(self) -> float:
+        """How long nothing has come from an open camera; 0 for a recording, which may be waiting itself."""
+        if not self._may_come_back:
+            return 0.0
+        last, since = self._last_read_at, self._states.since
+        return time.monotonic() - (since if last is None else max(last, since))
 
-
-def check_recordings(addresses: Iterable[Address]) -> None:
-    """Open and close every file and folder among the addresses; cameras are left alone.
-
-    Raises:
-        SourceError: one cannot be opened.
-    """
-    for address in addresses:
-        if not is_live_address(address):
-            open_source(address).close()
-
-
-def is_live_address(address: Address) -> bool:
-    """Whether the address names a camera that may be away now and back later: on the network, or USB."""
-    text = str(address)
-    scheme, is_url, _ = text.partition("://")
-    return scheme.lower() in NETWORK_SCHEMES if is_url else text.isdigit() or text.startswith("/dev/video")
+    def _health(self) -> SourceHealth:
+        source = self._source
+        return SourceHealth() if source is None else source.health()

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from toolkit.errors import SourceError
-from toolkit.live.camera import Address, Camera, CameraConfig, OpenSource
-from toolkit.live.source import open_source
+from toolkit.live.camera import Camera, CameraConfig, OpenSource
+from toolkit.live.source import Address, open_source
 from toolkit.records import Frame
 from toolkit.stats import LatencyMeter, RateMeter
 
@@ -66,7 +66,7 @@ class CameraWorker:
         )
         self._thread.start()
 
-    def stop(self, timeout_s: float = 5.0) -> bool:
+    def stop(self, timeout_s: float = 10.0) -> bool:
         """Stop reading and delivering; False when a thread is stuck beyond ``timeout_s``."""
         deadline = time.monotonic() + timeout_s
         is_stopped = self.camera.stop(timeout_s)
@@ -176,7 +176,7 @@ class CameraPool:
         with self._lock:
             return [camera_id for camera_id, worker in self._workers.items() if worker.is_active]
 
-    def stop_all(self, timeout_s: float = 5.0) -> bool:
+    def stop_all(self, timeout_s: float = 10.0) -> bool:
         """Stop and forget every camera within one shared deadline; False when one is stuck."""
         with self._lock:
             workers, self._workers = self._workers, {}

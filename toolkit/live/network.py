@@ -5,37 +5,58 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Literal
 
 import av
 
 from toolkit.addresses import without_password
-from toolkit.errors import SourceError
+from toolkit.errors import AccessRefused, SourceError
 from toolkit.live.codec import VideoDecoder, open_container, silence
-from toolkit.live.reading import InterruptibleSource, Picture
+from toolkit.live.media_clock import MediaClock
+from toolkit.live.reading import InterruptibleSource, Picture, SourceHealth
+
+Transport = Literal["tcp", "udp"]
+"""How an RTSP camera sends its pictures."""
 
 # FFmpeg by habit probes an RTSP stream for two seconds, and then delivers those in one burst of old pictures.
 # The stream's description tells all that is needed: without probing it opens in 0.07 instead of 1.9 s, and no
-# picture is lost. TCP, because a lost UDP packet smears the picture.
-_RTSP_OPTIONS = {"rtsp_transport": "tcp", "probesize": "32", "fpsprobesize": "0"}
+# picture is lost.
+_RTSP_OPTIONS = {"probesize": "32", "fpsprobesize": "0"}
 
 # Over RTSP, FFmpeg sees the end of such a picture only when the next one begins.
 _CODECS_CUT_LATE = {"h264", "hevc"}
+
+# RTSP can be read on after a wait that was broken off, so it is broken off that often to see whether the
+# source was closed. HTTP cannot.
+_LOOK_UP_S = 1.0
+
+# Key frames of thrifty cameras lie 10 to 20 s apart, and before the first one nothing can be decoded.
+_NO_PICTURE_S = 30.0
+
+# A hiccup shorter than that is decoded through; a reader that cannot keep up falls no further behind.
+_MOST_BEHIND_S = 2.0
+_WAITS_IN_A_ROW = 10
 
 
 class NetworkSource(InterruptibleSource):
     """A network stream; its frames are stamped when their packet arrived.
 
-    ``close`` takes effect with the next packet, at the latest after ``read_timeout_s``: FFmpeg gives no other
-    way into a wait.
+    ``close`` takes effect with the next packet, for RTSP at the latest after a second, else after
+    ``read_timeout_s``: FFmpeg gives no other way into a wait.
+
+    A reader that is slower than the camera would get ever older pictures. When they are two seconds old, all
+    that wait are let go, undecoded, up to the next key frame after them.
 
     Args:
         camera: name that the frames carry.
         url: address with scheme, and with user and password where the camera wants them.
         open_timeout_s: how long opening may take.
         read_timeout_s: how long the stream may stay silent.
+        transport: of an RTSP stream. TCP, unless the camera knows only UDP: a lost packet smears the picture.
         clock: monotonic seconds.
 
     Raises:
+        AccessRefused: it does not let this user in.
         SourceError: it cannot be opened, or has no video.
     """
 
@@ -48,21 +69,34 @@ class NetworkSource(InterruptibleSource):
         *,
         open_timeout_s: float = 5.0,
         read_timeout_s: float = 5.0,
+        transport: Transport = "tcp",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(camera, url)
         is_rtsp = url.lower().startswith("rtsp")
-        # When an RTSP stream falls silent, the first timeout brings out the picture that waited for the next
-        # one, and only the second one is an error.
-        timeouts_s = (open_timeout_s, read_timeout_s / 2 if is_rtsp else read_timeout_s)
-        self._container = open_container(url, options=_RTSP_OPTIONS if is_rtsp else {}, timeouts_s=timeouts_s)
+        options = _RTSP_OPTIONS | {"rtsp_transport": transport} if is_rtsp else {}
         self._read_timeout_s = read_timeout_s
+        # When an RTSP stream falls silent, the first wait that is broken off brings out the picture that
+        # waited for the next one, and only the second one is silence.
+        self._wait_s = min(_LOOK_UP_S, read_timeout_s / 2) if is_rtsp else read_timeout_s
+        try:
+            self._container = open_container(url, options=options, timeouts_s=(open_timeout_s, self._wait_s))
+        except SourceError as error:
+            if isinstance(error.__cause__, av.HTTPUnauthorizedError | av.HTTPForbiddenError):
+                raise AccessRefused(str(error)) from error.__cause__
+            raise
         self._clock = clock
         self._decoder = VideoDecoder(self._container, low_latency=True)
         self._packets = self._decoder.packets()
         self._decoded: deque[tuple[float, av.VideoFrame]] = deque()
         self._is_cut_late = is_rtsp and self._decoder.codec in _CODECS_CUT_LATE
-        self._last_packet_at: float | None = None
+        self._media_clock = MediaClock()
+        self._silent_s = 0.0
+        self._last_came_at: float | None = None
+        self._last_stamp_s = 0.0
+        self._waits_in_a_row = 0
+        self._is_catching_up = False
+        self._stale_pictures = 0
         self.fps = self._decoder.fps
 
     @property
@@ -75,31 +109,91 @@ class NetworkSource(InterruptibleSource):
         """Damaged packets met so far; what could not be decoded of them was left out."""
         return self._decoder.corrupt_packets
 
+    def health(self) -> SourceHealth:
+        """See :class:`SourceHealth`."""
+        clock = self._media_clock
+        return SourceHealth(self.corrupt_packets, self._stale_pictures, clock.behind_s, clock.drift_ppm)
+
     def _next_picture(self) -> Picture | None:
+        deadline = self._clock() + max(_NO_PICTURE_S, self._read_timeout_s)
         while not self._decoded:
+            asked_at = self._clock()
             packet = self._next_packet()
             if packet is None or self._closing.is_set():
                 return None
-            arrived_at = self._arrival()
-            self._decoded.extend((arrived_at, frame) for frame in self._decoder.decode(packet))
+            came_at = self._came_at(packet, asked_at)
+            if not self._is_stale(packet):
+                self._decoded.extend((came_at, frame) for frame in self._decode(packet))
+            if self._clock() > deadline:
+                raise SourceError(
+                    f"{self.address} sends data that cannot be decoded; restart the camera, or set H.264"
+                )
         captured_at, frame = self._decoded.popleft()
         return Picture(captured_at, self._decoder.frame_time_s(frame), self._decoder.to_bgr(frame))
 
-    def _arrival(self) -> float:
-        """When the data of the packet just read came in; one cut late, when the one before it came out."""
-        now = self._clock()
-        last, self._last_packet_at = self._last_packet_at, now
-        return last if self._is_cut_late and last is not None else now
-
     def _next_packet(self) -> av.Packet | None:
+        while True:
+            asked_at = self._clock()
+            try:
+                packet = next(self._packets, None)
+            except (av.ExitError, av.TimeoutError) as error:
+                if self._closing.is_set():
+                    return None
+                self._silent_s += self._clock() - asked_at
+                if self._silent_s >= self._read_timeout_s:
+                    reason = silence(self._read_timeout_s)
+                    raise SourceError(f"{self.address} stopped: {reason}") from error
+                self._packets = self._decoder.packets()
+            except av.FFmpegError as error:
+                if self._closing.is_set():
+                    return None
+                raise self._lost(error) from error
+            else:
+                waited_s = self._clock() - asked_at
+                # One that took the whole wait was brought out by its end, not by the camera.
+                self._silent_s = waited_s if waited_s >= self._wait_s else 0.0
+                return packet
+
+    def _decode(self, packet: av.Packet) -> list[av.VideoFrame]:
         try:
-            return next(self._packets, None)
+            return self._decoder.decode(packet)
         except av.FFmpegError as error:
-            if self._closing.is_set():
-                return None
-            is_silent = isinstance(error, av.ExitError | av.TimeoutError)
-            reason = silence(self._read_timeout_s) if is_silent else without_password(str(error))
-            raise SourceError(f"{self.address} stopped: {reason}") from error
+            # More than a damaged packet, which the decoder lets pass: a fresh start may help.
+            raise self._lost(error) from error
+
+    def _lost(self, error: av.FFmpegError) -> SourceError:
+        return SourceError(f"{self.address} stopped: {without_password(str(error))}")
+
+    def _came_at(self, packet: av.Packet, asked_at: float) -> float:
+        """When the data of the packet just read came in, by our clock.
+
+        A packet that was there before it was asked for had waited: it came as much earlier as it is behind.
+        """
+        now = self._clock()
+        stamp_s = self._decoder.packet_time_s(packet)
+        came_at = now
+        if stamp_s is not None:
+            behind_s = self._media_clock.observe(stamp_s, now)
+            had_to_wait = now - asked_at >= (stamp_s - self._last_stamp_s) / 2
+            self._waits_in_a_row = self._waits_in_a_row + 1 if had_to_wait else 0
+            self._last_stamp_s = stamp_s
+            came_at = now if had_to_wait else now - behind_s
+        # One cut late came when the one before it came out.
+        last, self._last_came_at = self._last_came_at, came_at
+        return last if self._is_cut_late and last is not None else came_at
+
+    def _is_stale(self, packet: av.Packet) -> bool:
+        """Whether to let this packet go, because newer ones wait already."""
+        if self._media_clock.behind_s > _MOST_BEHIND_S:
+            if self._waits_in_a_row >= _WAITS_IN_A_ROW:
+                # Nothing lies here: the source's clock is wrong, or the delay is out of our reach.
+                self._media_clock.restart()
+            elif self._waits_in_a_row == 0:
+                self._is_catching_up = True
+        if self._is_catching_up and self._waits_in_a_row and packet.is_keyframe:
+            self._is_catching_up = False
+        self._stale_pictures += self._is_catching_up
+        return self._is_catching_up
 
     def _release(self) -> None:
         self._container.close()

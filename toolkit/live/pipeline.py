@@ -143,8 +143,12 @@ class LivePipeline:
             self._threads.append(thread)
             thread.start()
         try:
-            for lane in list(self._lanes.values()):
-                self._open(lane)
+            lanes = list(self._lanes.values())
+            # All at once: one that hangs while it is opened does not delay the others.
+            for lane in lanes:
+                self._begin(lane)
+            for lane in lanes:
+                lane.camera.wait_until_opened()
         except BaseException:
             self.stop()
             raise
@@ -164,9 +168,10 @@ class LivePipeline:
             # Frames of a predecessor of that name are settled in its own books before the new ones begin.
             self._room.changed.wait_for(lambda: old is None or old.camera.ledger.counts().in_flight == 0)
             self._lanes[name] = lane
-        self._open(lane)
+        self._begin(lane)
+        lane.camera.wait_until_opened()
 
-    def remove_camera(self, name: str, timeout_s: float = 5.0) -> bool:
+    def remove_camera(self, name: str, timeout_s: float = 10.0) -> bool:
         """Stop one camera; its books stay in the statistics. False when a driver is stuck.
 
         Raises:
@@ -254,9 +259,9 @@ class LivePipeline:
         camera = Camera(name, address, self._camera_config, self._room.changed, self._opener)
         return _Lane(camera, FaceTracker(self.config.tracker))
 
-    def _open(self, lane: _Lane) -> None:
+    def _begin(self, lane: _Lane) -> None:
         self._room.add(lane.camera.mailbox)
-        lane.camera.start()
+        lane.camera.begin()
 
     def _is_done(self) -> bool:
         return all(

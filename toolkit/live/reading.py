@@ -26,6 +26,22 @@ class Picture(NamedTuple):
     image: np.ndarray
 
 
+class SourceHealth(NamedTuple):
+    """How a source has fared since it was opened.
+
+    Attributes:
+        corrupt_packets: damaged packets; what could not be decoded of them was left out.
+        stale_pictures: pictures that were let go undecoded, because the stream had fallen behind.
+        behind_s: by how much the newest picture came later than the quickest one did, by the source's clock.
+        clock_drift_ppm: millionths by which the source's clock runs faster than ours; None while unknown.
+    """
+
+    corrupt_packets: int = 0
+    stale_pictures: int = 0
+    behind_s: float = 0.0
+    clock_drift_ppm: float | None = None
+
+
 class InterruptibleSource(ABC):
     """Numbers pictures, and lets any thread close what one thread reads.
 
@@ -67,6 +83,10 @@ class InterruptibleSource(ABC):
         frame = Frame(self.camera, self._next_index, picture.captured_at, picture.image, picture.media_time_s)
         self._next_index += 1
         return frame
+
+    def health(self) -> SourceHealth:
+        """See :class:`SourceHealth`; a source that cannot tell says that all is well."""
+        return SourceHealth()
 
     def close(self) -> None:
         """End a waiting ``read`` as soon as its source allows, and free what is open; may be called again."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from toolkit.errors import SourceError
 from toolkit.live.codec import VideoDecoder, open_container
-from toolkit.live.reading import InterruptibleSource, Picture
+from toolkit.live.reading import InterruptibleSource, Picture, SourceHealth
 
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
@@ -161,6 +161,10 @@ class RecordedSource(InterruptibleSource):
     def corrupt_packets(self) -> int:
         """Damaged packets met so far; what could not be decoded of them was left out."""
         return self._reel.corrupt_packets
+
+    def health(self) -> SourceHealth:
+        """See :class:`SourceHealth`."""
+        return SourceHealth(corrupt_packets=self.corrupt_packets)
 
     def _next_picture(self) -> Picture | None:
         asked_at = self._clock()

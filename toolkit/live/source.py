@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
 from toolkit.addresses import without_password
 from toolkit.errors import SourceError, did_you_mean
-from toolkit.live.network import NetworkSource
+from toolkit.live.network import NetworkSource, Transport
+from toolkit.live.reading import SourceHealth
 from toolkit.live.recorded import PICTURE_SUFFIXES, FolderReel, RecordedSource, VideoReel
 from toolkit.live.usb import UsbSource, open_usb_capture
 from toolkit.records import Frame
+
+Address = str | int | Path
+"""What :func:`open_source` opens."""
 
 NETWORK_SCHEMES = frozenset({"http", "https", "rtmp", "rtmps", "rtsp", "rtsps"})
 
@@ -50,18 +54,22 @@ class Source(Protocol):
             SourceError: the source fell silent, or cannot be read on.
         """
 
+    def health(self) -> SourceHealth:
+        """How it has fared since it was opened."""
+
     def close(self) -> None:
         """End a waiting ``read`` and free what is open; any thread may call it, any number of times."""
 
 
 def open_source(
-    address: str | int | Path,
+    address: Address,
     camera: str = "camera",
     *,
     realtime: bool = False,
     loop: bool = False,
     open_timeout_s: float = 5.0,
     read_timeout_s: float = 5.0,
+    transport: Transport = "tcp",
     clock: Callable[[], float] = time.monotonic,
 ) -> Source:
     """Open a source of frames.
@@ -75,6 +83,7 @@ def open_source(
         loop: start something recorded over at its end.
         open_timeout_s: how long a camera may take to open.
         read_timeout_s: how long an open camera may stay silent.
+        transport: how an RTSP camera is to send: "tcp", or "udp" for one that knows nothing else.
         clock: monotonic seconds, the time base of ``captured_at``.
 
     Returns:
@@ -90,7 +99,12 @@ def open_source(
     if scheme := _SCHEME.match(text):
         _check_scheme(scheme[1].lower(), text)
         return NetworkSource(
-            camera, text, open_timeout_s=open_timeout_s, read_timeout_s=read_timeout_s, clock=clock
+            camera,
+            text,
+            open_timeout_s=open_timeout_s,
+            read_timeout_s=read_timeout_s,
+            transport=transport,
+            clock=clock,
         )
     path = Path(text).expanduser()
     if not path.exists():
@@ -98,6 +112,24 @@ def open_source(
     is_pictures = path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES
     reel = FolderReel(path) if is_pictures else VideoReel(path, low_latency=realtime)
     return RecordedSource(camera, text, reel, realtime=realtime, loop=loop, clock=clock)
+
+
+def is_live_address(address: Address) -> bool:
+    """Whether the address names a camera that may be away now and back later: on the network, or USB."""
+    text = str(address)
+    scheme, is_url, _ = text.partition("://")
+    return scheme.lower() in NETWORK_SCHEMES if is_url else text.isdigit() or text.startswith("/dev/video")
+
+
+def check_recordings(addresses: Iterable[Address]) -> None:
+    """Open and close every file and folder among the addresses; cameras are left alone.
+
+    Raises:
+        SourceError: one cannot be opened.
+    """
+    for address in addresses:
+        if not is_live_address(address):
+            open_source(address).close()
 
 
 def _check_scheme(scheme: str, address: str) -> None:

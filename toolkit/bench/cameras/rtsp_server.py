@@ -1,22 +1,24 @@
-"""A camera on the network, for tests: a video file over RTSP, in a loop and at its own pace."""
+"""A camera on the network that can be had anywhere: video files over RTSP, in a loop, at their own pace.
+
+It can be made to misbehave as cameras do: freeze, drop its clients, change its picture's size in the middle,
+lose or damage packets.
+"""
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import random
 import select
 import socket
 import struct
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-import av
+from toolkit.bench.cameras.film import PAYLOAD_TYPE, RTP_CLOCK_HZ, Film
 
-_RTP_CLOCK_HZ = 90_000
-_PAYLOAD_TYPE = 96
 _LARGEST_PAYLOAD = 1_400
 _FRAGMENT = 28  # FU-A, RFC 6184, section 5.8
 _STATUS = {
@@ -29,75 +31,41 @@ _STATUS = {
 }
 
 
-@dataclass(frozen=True)
-class Film:
-    """The H.264 of a video file: ``(seconds, NAL units)`` per picture, and the sets a decoder needs first."""
-
-    pictures: list[tuple[float, list[bytes]]]
-    sps: bytes
-    pps: bytes
-    duration_s: float
-
-    @classmethod
-    def load(cls, path: Path) -> Film:
-        """Read an MP4 file whose pictures are stored in the order they are shown."""
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            header = stream.codec_context.extradata
-            packets = [packet for packet in container.demux(stream) if packet.size]
-            pictures = [(float(p.pts * p.time_base), list(_nal_units(bytes(p)))) for p in packets]
-            duration_s = float(stream.duration * stream.time_base)
-        # ISO 14496-15, section 5.3.3: six bytes, then the two parameter sets behind their lengths.
-        (sps_size,) = struct.unpack_from("!H", header, 6)
-        (pps_size,) = struct.unpack_from("!H", header, 9 + sps_size)
-        return cls(pictures, header[8 : 8 + sps_size], header[11 + sps_size :][:pps_size], duration_s)
-
-    def looped(self) -> Iterator[tuple[float, list[bytes]]]:
-        """The pictures for ever, their seconds growing."""
-        start_s = 0.0
-        while True:
-            yield from ((start_s + seconds, units) for seconds, units in self.pictures)
-            start_s += self.duration_s
-
-    def description(self) -> str:
-        """What the server says of the film (SDP)."""
-        sets = ",".join(base64.b64encode(unit).decode() for unit in (self.sps, self.pps))
-        lines = [
-            "v=0",
-            "o=- 0 0 IN IP4 127.0.0.1",
-            "s=camera",
-            "c=IN IP4 0.0.0.0",
-            "t=0 0",
-            f"m=video 0 RTP/AVP {_PAYLOAD_TYPE}",
-            f"a=rtpmap:{_PAYLOAD_TYPE} H264/{_RTP_CLOCK_HZ}",
-            f"a=fmtp:{_PAYLOAD_TYPE} packetization-mode=1;sprop-parameter-sets={sets}",
-            "a=control:video",
-        ]
-        return "\r\n".join([*lines, ""])
-
-
 class RtspServer:
-    """Serves video files at ``rtsp://127.0.0.1:PORT/NAME``; each client sees its file from the beginning.
+    """Serves video files at ``rtsp://HOST:PORT/NAME``; each client sees its file from the beginning.
 
     Args:
         mounts: name to MP4 file with H.264 in it.
         credentials: user and password a client must give; None lets everybody in.
+        host: address to listen on.
+        port: 0 takes one that is free.
 
     Attributes:
         is_frozen: while set, nothing is sent, though connections stay open.
+        loss: share of the packets that get lost where a client asked for UDP, 0..1.
+        damage: share of the packets whose second half arrives as zeros, 0..1.
         sent_at: monotonic seconds at which the newest client was sent each of its pictures.
     """
 
-    def __init__(self, mounts: Mapping[str, Path], credentials: tuple[str, str] | None = None) -> None:
-        self._films = {name: Film.load(path) for name, path in mounts.items()}
-        self._authorization = None
+    def __init__(
+        self,
+        mounts: Mapping[str, Path],
+        credentials: tuple[str, str] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.films = {name: Film.load(path) for name, path in mounts.items()}
+        self.authorization: str | None = None
         if credentials:
-            self._authorization = "Basic " + base64.b64encode(":".join(credentials).encode()).decode()
-        self._stopping = threading.Event()
+            self.authorization = "Basic " + base64.b64encode(":".join(credentials).encode()).decode()
         self.is_frozen = threading.Event()
+        self.loss = 0.0
+        self.damage = 0.0
         self.sent_at: dict[int, float] = {}
+        self._stopping = threading.Event()
         self._clients: dict[threading.Thread, socket.socket] = {}
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((host, port))
+        self.host, self.port = self._listener.getsockname()
         self._acceptor = threading.Thread(target=self._accept, name="rtsp-accept", daemon=True)
 
     def __enter__(self) -> RtspServer:
@@ -114,9 +82,11 @@ class RtspServer:
 
     def url(self, name: str, userinfo: str = "") -> str:
         """Address of one film; ``userinfo`` is ``"user:password"``."""
-        return (
-            f"rtsp://{userinfo + '@' if userinfo else ''}127.0.0.1:{self._listener.getsockname()[1]}/{name}"
-        )
+        return f"rtsp://{userinfo + '@' if userinfo else ''}{self.host}:{self.port}/{name}"
+
+    def show(self, name: str, path: Path) -> None:
+        """Go over to another film in the middle of the stream, as a camera does whose size is changed."""
+        self.films[name] = Film.load(path)
 
     def drop_clients(self) -> None:
         """Cut every connection, as a camera that loses power does."""
@@ -124,12 +94,26 @@ class RtspServer:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
+    def pictures(self, name: str) -> Iterator[tuple[float, list[bytes]]]:
+        """The pictures of whatever film is shown under this name, for ever, their seconds growing."""
+        start_s = 0.0
+        while True:
+            film = self.films[name]
+            for number, (seconds, units) in enumerate(film.pictures):
+                if self.films[name] is not film:
+                    start_s -= film.duration_s - seconds
+                    break
+                sets = [] if number else [film.sps, film.pps]
+                yield start_s + seconds, sets + units
+            start_s += film.duration_s
+
     def _accept(self) -> None:
         while not self._stopping.is_set():
             if select.select([self._listener], [], [], 0.05)[0]:
                 connection, _ = self._listener.accept()
-                client = _Client(connection, self._films, self._authorization, self.is_frozen, self.sent_at)
+                client = _Client(connection, self)
                 thread = threading.Thread(target=client.serve, name="rtsp-client", daemon=True)
+                self._clients = {t: c for t, c in self._clients.items() if t.is_alive()}
                 self._clients[thread] = connection
                 thread.start()
 
@@ -137,25 +121,17 @@ class RtspServer:
 class _Client:
     """One connection: answers requests and, once asked to play, sends pictures when they fall due."""
 
-    def __init__(
-        self,
-        connection: socket.socket,
-        films: Mapping[str, Film],
-        authorization: str | None,
-        is_frozen: threading.Event,
-        sent_at: dict[int, float],
-    ) -> None:
+    def __init__(self, connection: socket.socket, server: RtspServer) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # A client that stops reading must not hold this thread for ever.
         connection.settimeout(2.0)
         self._connection = connection
         self._requests = connection.makefile("rb")
-        self._films = films
-        self._authorization = authorization
-        self._is_frozen = is_frozen
-        self._sent_at = sent_at
+        self._server = server
+        self._random = random.Random(5)
         self._sent = 0
         self._channel: int | None = None
+        self._udp: tuple[socket.socket, ...] = ()
         self._pictures: Iterator[tuple[float, list[bytes]]] = iter(())
         self._due: tuple[float, list[bytes]] | None = None
         self._started_at = 0.0
@@ -168,10 +144,12 @@ class _Client:
                 wait_s = 0.1 if self._due is None else self._started_at + self._due[0] - time.monotonic()
                 if select.select([self._connection], [], [], max(0.0, wait_s))[0]:
                     if not self._take_request():
-                        return
+                        break
                 elif self._due is not None:
                     self._send_picture(*self._due)
                     self._due = next(self._pictures)
+        for port in self._udp:
+            port.close()
 
     def _take_request(self) -> bool:
         first = self._requests.read(1)
@@ -191,10 +169,11 @@ class _Client:
 
     def _answer(self, method: str, name: str, headers: Mapping[str, str]) -> None:
         status, extra, body = 200, [f"CSeq: {headers.get('cseq', '0')}", "Session: 1"], ""
-        film = self._films.get(name)
+        film = self._server.films.get(name)
+        expected = self._server.authorization
         if method == "OPTIONS":
             extra.append("Public: DESCRIBE, SETUP, PLAY, GET_PARAMETER, TEARDOWN")
-        elif self._authorization and headers.get("authorization") != self._authorization:
+        elif expected and headers.get("authorization") != expected:
             status = 401
             extra.append('WWW-Authenticate: Basic realm="camera"')
         elif method in ("DESCRIBE", "SETUP", "PLAY") and film is None:
@@ -204,48 +183,63 @@ class _Client:
             extra.append("Content-Type: application/sdp")
         elif method == "SETUP":
             status = self._set_up(headers.get("transport", ""), extra)
-        elif method == "PLAY" and film is not None:
-            status = 200 if self._channel is not None else 455
+        elif method == "PLAY":
+            status = 200 if self._channel is not None or self._udp else 455
         elif method not in ("GET_PARAMETER", "TEARDOWN"):
             status = 501
         lines = [f"RTSP/1.0 {status} {_STATUS[status]}", *extra, f"Content-Length: {len(body)}", "", body]
         self._connection.sendall("\r\n".join(lines).encode())
-        if method == "PLAY" and status == 200 and film is not None:
-            self._pictures = film.looped()
+        if method == "PLAY" and status == 200:
+            self._pictures = self._server.pictures(name)
             self._due = next(self._pictures)
             self._started_at = time.monotonic()
 
     def _set_up(self, transport: str, extra: list[str]) -> int:
-        if "RTP/AVP/TCP" not in transport:
+        if "RTP/AVP/TCP" in transport:
+            self._channel = int(transport.partition("interleaved=")[2].partition("-")[0] or 0)
+            pair = f"{self._channel}-{self._channel + 1}"
+            extra.append(f"Transport: RTP/AVP/TCP;unicast;interleaved={pair}")
+            return 200
+        _, asked, ports = transport.partition("client_port=")
+        if not asked:
             return 461
-        self._channel = int(transport.partition("interleaved=")[2].partition("-")[0] or 0)
-        pair = f"{self._channel}-{self._channel + 1}"
-        extra.append(f"Transport: RTP/AVP/TCP;unicast;interleaved={pair}")
+        first = int(ports.partition("-")[0])
+        # The second one takes the client's reports, which nobody reads here.
+        self._udp = tuple(socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+        for port in self._udp:
+            port.bind((self._connection.getsockname()[0], 0))
+        self._udp[0].connect((self._connection.getpeername()[0], first))
+        mine = "-".join(str(port.getsockname()[1]) for port in self._udp)
+        extra.append(f"Transport: RTP/AVP/UDP;unicast;client_port={first}-{first + 1};server_port={mine}")
         return 200
 
     def _send_picture(self, seconds: float, units: list[bytes]) -> None:
+        if self._server.is_frozen.is_set():
+            return
+        self._server.sent_at[self._sent] = time.monotonic()
+        self._sent += 1
+        packets = self._packets(seconds, units)
+        if self._udp:
+            for packet in packets:
+                if self._random.random() >= self._server.loss:
+                    self._udp[0].send(packet)
+            return
+        head = struct.Struct("!cBH").pack
+        self._connection.sendall(b"".join(head(b"$", self._channel, len(p)) + p for p in packets))
+
+    def _packets(self, seconds: float, units: list[bytes]) -> list[bytes]:
+        """The RTP packets of one picture."""
         payloads = [payload for unit in units for payload in _payloads(unit)]
-        stamp = round(seconds * _RTP_CLOCK_HZ) & 0xFFFFFFFF
-        stream = bytearray()
-        for payload in payloads:
-            is_last = payload is payloads[-1]
-            kind = _PAYLOAD_TYPE | (0x80 if is_last else 0)
+        stamp = round(seconds * RTP_CLOCK_HZ) & 0xFFFFFFFF
+        packets = []
+        for number, payload in enumerate(payloads, start=1):
+            kind = PAYLOAD_TYPE | (0x80 if number == len(payloads) else 0)
             header = struct.pack("!BBHII", 0x80, kind, self._sequence & 0xFFFF, stamp, 1)
-            stream += struct.pack("!cBH", b"$", self._channel, len(header) + len(payload)) + header + payload
+            if self._server.damage and self._random.random() < self._server.damage:
+                payload = payload[: len(payload) // 2].ljust(len(payload), b"\0")
+            packets.append(header + payload)
             self._sequence += 1
-        if not self._is_frozen.is_set():
-            self._sent_at[self._sent] = time.monotonic()
-            self._connection.sendall(stream)
-            self._sent += 1
-
-
-def _nal_units(packet: bytes) -> Iterator[bytes]:
-    """Split what MP4 stores: each unit behind its length in four bytes."""
-    at = 0
-    while at < len(packet):
-        (size,) = struct.unpack_from("!I", packet, at)
-        yield packet[at + 4 : at + 4 + size]
-        at += 4 + size
+        return packets
 
 
 def _payloads(unit: bytes) -> Iterator[bytes]:

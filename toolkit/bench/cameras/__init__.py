@@ -1,0 +1,1 @@
+"""Cameras that can be had anywhere, and the contenders of ``toolkit bench camera`` that read them."""
