@@ -89,6 +89,8 @@ class Track:
         seen: number of frames with a detection so far.
         label: the vote over all predictions of this person; None until the first one arrives.
         votes: number of predictions the label rests on.
+        is_confirmed: seen often enough to count as a person and not as a flash of noise.
+        is_predicted: not seen in this frame: the box is where the face should be.
     """
 
     track_id: int
@@ -97,6 +99,8 @@ class Track:
     seen: int
     label: Prediction | None = None
     votes: int = 0
+    is_confirmed: bool = True
+    is_predicted: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)

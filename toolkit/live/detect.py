@@ -80,7 +80,8 @@ class YuNetDetector:
 class HaarDetector:
     """The frontal-face Haar cascade that comes inside OpenCV 4: needs no file, misses turned and small faces.
 
-    Its score is the logistic of the last stage's weight: it orders detections, it is not a probability.
+    Its score, 0.6..1, orders detections by the last stage's weight; it is not a probability. What a cascade accepts
+    is a face to it: none is weak enough to be refused a track (``TrackerConfig.start_score``).
 
     Args:
         longest_side_px: larger pictures are shrunk to this before the search.
@@ -117,7 +118,7 @@ class HaarDetector:
             return []
         boxes = np.asarray(boxes_xywh, dtype=np.float32)
         boxes[:, 2:] += boxes[:, :2]
-        scores = 1.0 / (1.0 + np.exp(-np.asarray(weights, dtype=np.float64).reshape(-1) / 2))
+        scores = 0.6 + 0.4 / (1.0 + np.exp(-np.asarray(weights, dtype=np.float64).reshape(-1) / 2))
         return _as_detections(boxes / scale, scores, image.shape)
 
 
