@@ -78,7 +78,7 @@ class FaceTracker:
 
     Source: two stages by score from Zhang et al.: ByteTrack, ECCV 2022; a wider reach in a later stage from
     Yang et al. (C-BIoU), WACV 2023; see :class:`Motion` and :func:`match`. Ours and not a library, because
-    it follows the labelled people of two crowded videos better at an eighth of the cost:
+    it follows the labelled people of two crowded videos better at a third of the cost:
     docs/performance.md, Tracking.
     """
 
