@@ -7,9 +7,15 @@ from fakes import Opener, picture
 from waiting import wait_until
 
 from toolkit.errors import ConfigError, SourceError
-from toolkit.live.camera import Camera, CameraConfig, CameraState
+from toolkit.live.camera import Camera, CameraConfig
+from toolkit.live.camera_state import CameraState, StateLog
 
 QUICK = CameraConfig(retry_first_s=0.01, retry_most_s=0.02)
+
+
+def hold() -> threading.Event:
+    """In a script: nothing comes any more."""
+    return threading.Event()
 
 
 def take_all(camera: Camera) -> list[int]:
@@ -126,6 +132,60 @@ def test_frames_that_wait_at_stop_are_booked_as_skipped():
 
     assert counts.in_flight == 0
     assert counts.read == counts.skipped > 0
+
+
+def test_a_silent_camera_is_told_to_be_stalled_and_a_waiting_recording_is_not():
+    impatient = CameraConfig(stall_after_s=0.05)
+    camera = Camera("cam", "rtsp://x/clip", impatient, opener=Opener(True, clip=[[picture(), hold()]]))
+    recording = Camera("cam", "clip", impatient, opener=Opener(clip=[[picture(), hold()]]))
+    camera.start()
+    recording.start()
+    wait_until(lambda: camera.state is CameraState.STALLED)
+
+    assert camera.get_statistics()["reason"].startswith("no picture for")
+    assert recording.state is CameraState.LIVE
+    assert camera.stop()
+    assert recording.stop()
+    assert camera.state is CameraState.STOPPED
+
+
+def test_a_camera_that_is_stopped_while_it_is_opened_stays_closed():
+    open_now = threading.Event()
+    opener = Opener(True, clip=[[picture(), hold()]])
+
+    def slow_opener(*args, **settings):
+        open_now.wait(10)
+        return opener(*args, **settings)
+
+    camera = Camera("cam", "rtsp://x/clip", CameraConfig(retry=True), opener=slow_opener)
+    camera.start()
+    assert camera.state is CameraState.CONNECTING
+    camera.ask_to_stop()
+    open_now.set()
+
+    assert camera.stop()
+    assert camera.state is CameraState.STOPPED
+    assert opener.opened[0].is_closed.is_set()
+    assert camera.ledger.counts().read == 0
+
+
+def test_what_a_driver_raises_while_it_opens_reaches_the_caller(caplog):
+    def broken_opener(*args, **settings):
+        raise ZeroDivisionError("driver")
+
+    camera = Camera("cam", "clip", opener=broken_opener)
+
+    with pytest.raises(ZeroDivisionError):
+        camera.start()
+    assert camera.state is CameraState.FAILED
+
+
+def test_a_state_moves_along_its_table_and_nowhere_else():
+    log = StateLog("cam")
+    log.move(CameraState.CONNECTING)
+
+    with pytest.raises(RuntimeError, match="cannot go from 'connecting' to 'ended'"):
+        log.move(CameraState.ENDED)
 
 
 @pytest.mark.parametrize("name", ["open_timeout_s", "retry_first_s", "waiting_frames"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,6 +16,8 @@ from av.video.reformatter import VideoReformatter
 
 from toolkit.addresses import without_password
 from toolkit.errors import SourceError
+from toolkit.live.pixels import YuvPixels, is_planar
+from toolkit.records import Pixels
 
 # FFmpeg shows a text file as a film of a terminal.
 _NOT_VIDEO_FORMATS = {"tty"}
@@ -89,8 +92,10 @@ class VideoDecoder:
 
     Args:
         container: an open container with a video stream in it.
-        low_latency: hand each picture out with its own packet. Otherwise as many pictures are decoded at once
-            as there are cores: faster in total, but each comes out that many packets late.
+        low_latency: hand each picture out with its own packet. Otherwise several pictures are decoded at once:
+            faster in total, but each comes out that many packets late.
+        threads: FFmpeg's threads; None takes as many as there are cores. One is best where there are as many
+            cameras as cores.
 
     Attributes:
         corrupt_packets: packets that were damaged; what could not be decoded was left out.
@@ -99,7 +104,12 @@ class VideoDecoder:
     def __init__(self, container: InputContainer, *, low_latency: bool) -> None:
         self._container = container
         self._stream = _moving_streams(container)[0]
-        self._stream.thread_type = "SLICE" if low_latency else "AUTO"
+        if low_latency:
+            # One thread: cameras send a picture in one slice, so that more have nothing to do, and only
+            # a decoder of one thread tells, and mends, what a lost packet did to a picture.
+            self._stream.codec_context.thread_count = 1
+        else:
+            self._stream.thread_type = "AUTO"
         # One converter for all frames keeps its tables; a frame's own to_ndarray() builds them each time.
         self._reformatter = VideoReformatter()
         self._stamp = _STAMPS.get(container.format.name, "pts")
@@ -134,6 +144,8 @@ class VideoDecoder:
         except av.InvalidDataError:
             self.corrupt_packets += not packet.is_corrupt
             return []
+        # What a decoder made up for lost slices is shown, and counted.
+        self.corrupt_packets += not packet.is_corrupt and any(frame.is_corrupt for frame in frames)
         if frames and self._first_stamp is None:
             self._first_stamp = self._stamp_of(frames[0])
         return frames
@@ -152,9 +164,15 @@ class VideoDecoder:
             return float(frame.duration * self._stream.time_base)
         return 1.0 / (self.fps or 25.0)
 
+    def to_pixels(self, frame: av.VideoFrame) -> np.ndarray | Pixels:
+        """The picture, converted when somebody looks at it where that can be put off."""
+        return YuvPixels(frame, self.to_bgr) if is_planar(frame) else self.to_bgr(frame)
+
     def to_bgr(self, frame: av.VideoFrame) -> np.ndarray:
-        """The picture as (H, W, 3), uint8, BGR, the way up it was filmed."""
-        image = self._reformatter.reformat(frame, format="bgr24").to_ndarray()
+        """The picture as (H, W, 3), uint8, BGR, the way up it was filmed; any thread may ask."""
+        with self._converting:
+            # One thread: by default swscale starts as many for each picture as there are cores.
+            image = self._reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray()
         return np.ascontiguousarray(np.rot90(image, frame.rotation // 90)) if frame.rotation else image
 
     def _stamp_of(self, frame: av.VideoFrame) -> int | None:

@@ -44,6 +44,7 @@ class RtspServer:
         is_frozen: while set, nothing is sent, though connections stay open.
         loss: share of the packets that get lost where a client asked for UDP, 0..1.
         damage: share of the packets whose second half arrives as zeros, 0..1.
+        connections: clients that ever came.
         sent_at: monotonic seconds at which the newest client was sent each of its pictures.
     """
 
@@ -61,6 +62,7 @@ class RtspServer:
         self.is_frozen = threading.Event()
         self.loss = 0.0
         self.damage = 0.0
+        self.connections = 0
         self.sent_at: dict[int, float] = {}
         self._stopping = threading.Event()
         self._clients: dict[threading.Thread, socket.socket] = {}
@@ -111,6 +113,7 @@ class RtspServer:
         while not self._stopping.is_set():
             if select.select([self._listener], [], [], 0.05)[0]:
                 connection, _ = self._listener.accept()
+                self.connections += 1
                 client = _Client(connection, self)
                 thread = threading.Thread(target=client.serve, name="rtsp-client", daemon=True)
                 self._clients = {t: c for t, c in self._clients.items() if t.is_alive()}
