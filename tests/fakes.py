@@ -50,7 +50,7 @@ class ScriptedSource:
             if isinstance(step, Exception):
                 raise step
             self._index += 1
-            return Frame(self.camera, self._index - 1, captured_at=float(self._index), image=step)
+            return Frame(self.camera, self._index - 1, captured_at=float(self._index), pixels=step)
         return None
 
     def health(self) -> SourceHealth:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from toolkit.errors import ShapeError
-from toolkit.records import Crop
+from toolkit.records import Crop, Region
 
 
 def xywh_to_xyxy(boxes_xywh: np.ndarray) -> np.ndarray:
@@ -36,21 +36,38 @@ def cut_crops(image: np.ndarray, boxes_xyxy: np.ndarray, margin: float = 0.0) ->
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ShapeError(f"image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
-    boxes = _as_boxes(boxes_xyxy, "boxes_xyxy")
     height, width = image.shape[:2]
+    return [
+        Crop(index, (left, top, right, bottom), image[top:bottom, left:right])
+        for index, (left, top, right, bottom) in square_regions((width, height), boxes_xyxy, margin)
+    ]
+
+
+def square_regions(
+    size_wh: tuple[int, int], boxes_xyxy: np.ndarray, margin: float = 0.0
+) -> list[tuple[int, Region]]:
+    """Which parts of a picture :func:`cut_crops` cuts: the number of the box, and the part.
+
+    Args:
+        size_wh: of the picture, in pixels.
+        boxes_xyxy: as there.
+        margin: as there.
+
+    Raises:
+        ShapeError: as there.
+    """
+    boxes = _as_boxes(boxes_xyxy, "boxes_xyxy")
     sides = boxes[:, 2:] - boxes[:, :2]
     half = sides.max(axis=1, initial=0.0) * (0.5 + margin)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    left_top = np.clip(np.round(centres - half[:, None]), 0, (width, height)).astype(int)
-    right_bottom = np.clip(np.round(centres + half[:, None]), 0, (width, height)).astype(int)
-
-    crops = []
-    for index, ((left, top), (right, bottom)) in enumerate(
-        zip(left_top.tolist(), right_bottom.tolist(), strict=True)
-    ):
-        if min(sides[index]) > 0 and right > left and bottom > top:
-            crops.append(Crop(index, (left, top, right, bottom), image[top:bottom, left:right]))
-    return crops
+    left_top = np.clip(np.round(centres - half[:, None]), 0, size_wh).astype(int)
+    right_bottom = np.clip(np.round(centres + half[:, None]), 0, size_wh).astype(int)
+    regions = zip(left_top.tolist(), right_bottom.tolist(), strict=True)
+    return [
+        (index, (left, top, right, bottom))
+        for index, ((left, top), (right, bottom)) in enumerate(regions)
+        if min(sides[index]) > 0 and right > left and bottom > top
+    ]
 
 
 def _as_boxes(boxes: np.ndarray, name: str) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -14,6 +14,29 @@ BoxXyxy = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels of the frame the box was found in."""
 
 
+Region = tuple[int, int, int, int]
+"""Left, top, right, bottom in whole pixels, within the picture."""
+
+
+class Pixels(Protocol):
+    """A picture of which only what somebody looks at is made.
+
+    Attributes:
+        size_wh: width and height in pixels.
+    """
+
+    size_wh: tuple[int, int]
+
+    def image(self) -> np.ndarray:
+        """The whole, (H, W, 3), uint8, BGR; made once and kept."""
+
+    def shrunk(self, size_wh: tuple[int, int]) -> np.ndarray:
+        """The whole in another size, (H, W, 3), uint8, BGR; proportions are the caller's business."""
+
+    def region(self, box_xyxy: Region) -> np.ndarray:
+        """A part of it in its own size, (H, W, 3), uint8, BGR."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Frame:
     """One picture of one camera.
@@ -22,15 +45,27 @@ class Frame:
         camera: name of the camera.
         index: number of the frame in its camera, from 0, counting every frame that was read.
         captured_at: ``time.monotonic()`` seconds at which the picture left the source.
-        image: (H, W, 3), uint8, BGR.
+        pixels: (H, W, 3), uint8, BGR, or what makes such pictures when they are asked for.
         media_time_s: the source's own time stamp in seconds, where it has one.
     """
 
     camera: str
     index: int
     captured_at: float
-    image: np.ndarray
+    pixels: np.ndarray | Pixels
     media_time_s: float | None = None
+
+    @property
+    def image(self) -> np.ndarray:
+        """The whole picture, (H, W, 3), uint8, BGR."""
+        return self.pixels if isinstance(self.pixels, np.ndarray) else self.pixels.image()
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height in pixels; no picture is made for it."""
+        if isinstance(self.pixels, np.ndarray):
+            return self.pixels.shape[1], self.pixels.shape[0]
+        return self.pixels.size_wh
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +83,11 @@ class Crop:
     Attributes:
         index: which box of the frame this crop was cut for.
         box_xyxy: the region that was cut, border included, in pixels of the frame.
-        image: (H, W, 3), uint8, BGR; a view into the frame, not a copy.
+        image: (H, W, 3), uint8, BGR; of a picture that is there already, a view and not a copy.
     """
 
     index: int
-    box_xyxy: tuple[int, int, int, int]
+    box_xyxy: Region
     image: np.ndarray
 
 
@@ -111,11 +146,13 @@ class FrameResult:
         frame: the frame itself, picture included.
         tracks: the persons in it.
         finished_at: ``time.monotonic()`` seconds at which the result was complete.
+        answer: what the model said of the frame as a whole, where no faces are looked for.
     """
 
     frame: Frame
     tracks: tuple[Track, ...] = field(default=())
     finished_at: float = 0.0
+    answer: Any = None
 
     @property
     def latency_s(self) -> float:

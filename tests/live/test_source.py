@@ -182,10 +182,38 @@ def test_a_late_reader_gets_old_frames_with_their_old_stamps(tmp_path: Path) -> 
     source = _folder_at_25_per_s(tmp_path, clock, pictures=4)
     source.read()
 
-    clock.advance(10.0)
+    clock.advance(0.9)
     stamps = [source.read().captured_at for _ in range(3)]
 
     assert stamps == pytest.approx([50.04, 50.08, 50.12])
+
+
+def test_pictures_of_a_folder_that_are_more_than_a_second_late_are_let_go_and_counted(tmp_path: Path) -> None:
+    clock = FakeClock(now=50.0)
+    source = _folder_at_25_per_s(tmp_path, clock, pictures=40)
+    source.read()
+
+    clock.advance(1.5)
+    late = source.read()
+
+    assert late.captured_at == pytest.approx(50.52, abs=0.021)
+    assert source.health().stale_pictures == round((late.captured_at - 50.0) * 25) - 1
+
+
+def test_a_film_that_is_decoded_too_late_goes_on_at_the_next_key_frame_that_is_not(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "film.mp4", frames=60)
+    clock = FakeClock(now=50.0)
+    source = open_source(path, realtime=True, clock=clock)
+    source.read()
+
+    clock.advance(2.5)
+    late = source.read()
+    source.close()
+
+    # Every seventh of 15 pictures a second is a key frame; 28 is the first that is due 1.5 s after the first.
+    assert number_in(late.image) == 28
+    assert late.captured_at == pytest.approx(50.0 + 28 / 15)
+    assert source.health().stale_pictures == 27
 
 
 def test_closing_ends_a_wait_for_the_next_frame_at_once(tmp_path: Path) -> None:

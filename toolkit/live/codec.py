@@ -92,16 +92,16 @@ class VideoDecoder:
 
     Args:
         container: an open container with a video stream in it.
-        low_latency: hand each picture out with its own packet. Otherwise several pictures are decoded at once:
-            faster in total, but each comes out that many packets late.
-        threads: FFmpeg's threads; None takes as many as there are cores. One is best where there are as many
+        low_latency: hand each picture out with its own packet. Otherwise several pictures are decoded at
+            once: faster in total, but each comes out that many packets late.
+        threads: FFmpeg's for that; None takes as many as there are cores. One is best where there are as many
             cameras as cores.
 
     Attributes:
         corrupt_packets: packets that were damaged; what could not be decoded was left out.
     """
 
-    def __init__(self, container: InputContainer, *, low_latency: bool) -> None:
+    def __init__(self, container: InputContainer, *, low_latency: bool, threads: int | None = None) -> None:
         self._container = container
         self._stream = _moving_streams(container)[0]
         if low_latency:
@@ -110,8 +110,10 @@ class VideoDecoder:
             self._stream.codec_context.thread_count = 1
         else:
             self._stream.thread_type = "AUTO"
+            self._stream.codec_context.thread_count = threads or 0
         # One converter for all frames keeps its tables; a frame's own to_ndarray() builds them each time.
         self._reformatter = VideoReformatter()
+        self._converting = threading.Lock()
         self._stamp = _STAMPS.get(container.format.name, "pts")
         self._first_stamp: int | None = None
         self.corrupt_packets = 0

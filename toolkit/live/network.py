@@ -129,7 +129,7 @@ class NetworkSource(InterruptibleSource):
                     f"{self.address} sends data that cannot be decoded; restart the camera, or set H.264"
                 )
         captured_at, frame = self._decoded.popleft()
-        return Picture(captured_at, self._decoder.frame_time_s(frame), self._decoder.to_bgr(frame))
+        return Picture(captured_at, self._decoder.frame_time_s(frame), self._decoder.to_pixels(frame))
 
     def _next_packet(self) -> av.Packet | None:
         while True:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from toolkit.addresses import without_password
-from toolkit.records import Frame
+from toolkit.records import Frame, Pixels
 
 
 class Picture(NamedTuple):
@@ -18,12 +18,12 @@ class Picture(NamedTuple):
     Attributes:
         captured_at: seconds on the source's clock at which its data left the source.
         media_time_s: the source's own time stamp, where it has one.
-        image: (H, W, 3), uint8, BGR.
+        pixels: (H, W, 3), uint8, BGR, or what makes such pictures when they are asked for.
     """
 
     captured_at: float
     media_time_s: float | None
-    image: np.ndarray
+    pixels: np.ndarray | Pixels
 
 
 class SourceHealth(NamedTuple):
@@ -80,7 +80,9 @@ class InterruptibleSource(ABC):
                 self._release_when_idle()
         if picture is None or self._closing.is_set():
             return None
-        frame = Frame(self.camera, self._next_index, picture.captured_at, picture.image, picture.media_time_s)
+        frame = Frame(
+            self.camera, self._next_index, picture.captured_at, picture.pixels, picture.media_time_s
+        )
         self._next_index += 1
         return frame
 

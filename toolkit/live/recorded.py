@@ -16,26 +16,35 @@ import numpy as np
 from toolkit.errors import SourceError
 from toolkit.live.codec import VideoDecoder, open_container
 from toolkit.live.reading import InterruptibleSource, Picture, SourceHealth
+from toolkit.records import Pixels
 
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 # Pictures in a folder carry no time; the rate most European video has.
 FOLDER_FPS = 25.0
 
+# A hiccup shorter than that is decoded through; a machine too slow for the pace falls no further behind.
+_MOST_BEHIND_S = 1.0
+
+WaitFor = Callable[[float], float]
+"""Waits until a picture of this media time is due, and says by how many seconds it is late."""
+
 
 class Reel(Protocol):
     """Something recorded that can be shown from its start, more than once.
 
     ``show`` calls ``wait_for(media_time_s)`` before it decodes, and again before it hands a picture over.
-    After a whole showing ``duration_s`` is known.
+    After a whole showing ``duration_s`` is known. ``stale_pictures`` were let go undecoded, because they were
+    late.
     """
 
     fps: float | None
     size_wh: tuple[int, int]
     duration_s: float
     corrupt_packets: int
+    stale_pictures: int
 
-    def show(self, wait_for: Callable[[float], None]) -> Iterator[tuple[float, np.ndarray]]:
+    def show(self, wait_for: WaitFor) -> Iterator[tuple[float, np.ndarray | Pixels]]:
         """Pairs of media time in seconds, which starts at 0 and grows, and picture."""
 
 
@@ -45,6 +54,7 @@ class VideoReel:
     Args:
         path: the file.
         low_latency: decode each picture on its own, in time, rather than several at once.
+        decode_threads: FFmpeg's threads; None takes as many as there are cores.
 
     Raises:
         SourceError: the file cannot be opened, has no video in it, or none that can be decoded.
@@ -53,10 +63,13 @@ class VideoReel:
         corrupt_packets: damaged packets met so far.
     """
 
-    def __init__(self, path: Path, *, low_latency: bool) -> None:
+    def __init__(self, path: Path, *, low_latency: bool, decode_threads: int | None = None) -> None:
         self._path = path
         self._low_latency = low_latency
+        self._decode_threads = decode_threads
+        self._is_catching_up = False
         self.corrupt_packets = 0
+        self.stale_pictures = 0
         self.duration_s = 0.0
         with open_container(str(path)) as container:
             decoder = VideoDecoder(container, low_latency=True)
@@ -67,13 +80,15 @@ class VideoReel:
             height, width = decoder.to_bgr(first).shape[:2]
             self.fps, self.size_wh = decoder.fps, (width, height)
 
-    def show(self, wait_for: Callable[[float], None]) -> Iterator[tuple[float, np.ndarray]]:
+    def show(self, wait_for: WaitFor) -> Iterator[tuple[float, np.ndarray | Pixels]]:
         """See :class:`Reel`."""
         corrupt_before, media_time_s, duration_s = self.corrupt_packets, 0.0, 0.0
         with open_container(str(self._path)) as container:
-            decoder = VideoDecoder(container, low_latency=self._low_latency)
+            decoder = VideoDecoder(container, low_latency=self._low_latency, threads=self._decode_threads)
             for packet in decoder.packets():
-                wait_for(decoder.packet_time_s(packet) or 0.0)
+                due_s = decoder.packet_time_s(packet)
+                if due_s is not None and self._is_stale(packet, wait_for(due_s)):
+                    continue
                 frames = decoder.decode(packet)
                 self.corrupt_packets = corrupt_before + decoder.corrupt_packets
                 for frame in frames:
@@ -84,8 +99,17 @@ class VideoReel:
                     media_time_s = stamp_s
                     duration_s = decoder.frame_duration_s(frame)
                     wait_for(media_time_s)
-                    yield media_time_s, decoder.to_bgr(frame)
+                    yield media_time_s, decoder.to_pixels(frame)
         self.duration_s = media_time_s + duration_s
+
+    def _is_stale(self, packet: av.Packet, late_s: float) -> bool:
+        """Whether to let this packet go: everything is late, up to the next key frame that is not."""
+        if late_s > _MOST_BEHIND_S:
+            self._is_catching_up = True
+        elif packet.is_keyframe:
+            self._is_catching_up = False
+        self.stale_pictures += self._is_catching_up
+        return self._is_catching_up
 
 
 class FolderReel:
@@ -105,8 +129,9 @@ class FolderReel:
         self.fps: float | None = FOLDER_FPS
         self.duration_s = len(self._paths) / FOLDER_FPS
         self.corrupt_packets = 0
+        self.stale_pictures = 0
 
-    def show(self, wait_for: Callable[[float], None]) -> Iterator[tuple[float, np.ndarray]]:
+    def show(self, wait_for: WaitFor) -> Iterator[tuple[float, np.ndarray | Pixels]]:
         """See :class:`Reel`.
 
         Raises:
@@ -114,7 +139,9 @@ class FolderReel:
         """
         for number, path in enumerate(self._paths):
             media_time_s = number / FOLDER_FPS
-            wait_for(media_time_s)
+            if wait_for(media_time_s) > _MOST_BEHIND_S:
+                self.stale_pictures += 1
+                continue
             yield media_time_s, _read_picture(path)
 
 
@@ -122,7 +149,8 @@ class RecordedSource(InterruptibleSource):
     """Shows a reel: as fast as it is read, or at its own pace as a camera would.
 
     At its own pace a frame's ``captured_at`` is the moment it fell due. A reader that comes late gets the
-    frame it missed with that old stamp, so its lateness shows as latency.
+    frame it missed with that old stamp, so its lateness shows as latency; of what is more than a second late
+    nothing is decoded any more, up to the next key frame that is not, and it counts as stale.
 
     Args:
         camera: name that the frames carry.
@@ -164,7 +192,7 @@ class RecordedSource(InterruptibleSource):
 
     def health(self) -> SourceHealth:
         """See :class:`SourceHealth`."""
-        return SourceHealth(corrupt_packets=self.corrupt_packets)
+        return SourceHealth(self.corrupt_packets, self._reel.stale_pictures)
 
     def _next_picture(self) -> Picture | None:
         asked_at = self._clock()
@@ -178,24 +206,26 @@ class RecordedSource(InterruptibleSource):
             ) from error
         if shown is None:
             return None
-        media_time_s, image = shown
-        return Picture(self._started_at + media_time_s if self.is_live else asked_at, media_time_s, image)
+        media_time_s, pixels = shown
+        return Picture(self._started_at + media_time_s if self.is_live else asked_at, media_time_s, pixels)
 
-    def _show(self) -> Generator[tuple[float, np.ndarray], None, None]:
+    def _show(self) -> Generator[tuple[float, np.ndarray | Pixels], None, None]:
         shown_before_s = 0.0
         while True:
-            for media_time_s, image in self._reel.show(partial(self._wait_for, shown_before_s)):
-                yield shown_before_s + media_time_s, image
+            for media_time_s, pixels in self._reel.show(partial(self._wait_for, shown_before_s)):
+                yield shown_before_s + media_time_s, pixels
             if not self._loop:
                 return
             shown_before_s += self._reel.duration_s
 
-    def _wait_for(self, shown_before_s: float, media_time_s: float) -> None:
+    def _wait_for(self, shown_before_s: float, media_time_s: float) -> float:
+        """See :data:`WaitFor`."""
         if not self.is_live or self._started_at is None:
-            return
+            return 0.0
         due_at = self._started_at + shown_before_s + media_time_s
         while (left_s := due_at - self._clock()) > 0 and not self._closing.is_set():
             self._closing.wait(left_s)
+        return max(0.0, -left_s)
 
     def _release(self) -> None:
         self._pictures.close()

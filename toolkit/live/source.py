@@ -70,6 +70,7 @@ def open_source(
     open_timeout_s: float = 5.0,
     read_timeout_s: float = 5.0,
     transport: Transport = "tcp",
+    decode_threads: int | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Source:
     """Open a source of frames.
@@ -84,6 +85,8 @@ def open_source(
         open_timeout_s: how long a camera may take to open.
         read_timeout_s: how long an open camera may stay silent.
         transport: how an RTSP camera is to send: "tcp", or "udp" for one that knows nothing else.
+        decode_threads: FFmpeg's threads for a video file; None takes as many as there are cores. A camera's
+            frames are decoded one by one, as they come.
         clock: monotonic seconds, the time base of ``captured_at``.
 
     Returns:
@@ -110,7 +113,11 @@ def open_source(
     if not path.exists():
         raise SourceError(f"no such file or folder: {path.absolute()}; check its spelling")
     is_pictures = path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES
-    reel = FolderReel(path) if is_pictures else VideoReel(path, low_latency=realtime)
+    reel = (
+        FolderReel(path)
+        if is_pictures
+        else VideoReel(path, low_latency=realtime, decode_threads=decode_threads)
+    )
     return RecordedSource(camera, text, reel, realtime=realtime, loop=loop, clock=clock)
 
 
