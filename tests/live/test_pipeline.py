@@ -221,3 +221,28 @@ def test_listeners_keep_the_best_picture_and_the_labels_over_time():
 def test_settings_that_make_no_sense_are_refused(setting):
     with pytest.raises(ConfigError):
         PipelineConfig(**setting)
+
+
+def test_the_street_tells_where_its_time_goes_and_why_frames_fell_out():
+    opener = Opener(door=[[picture(1), picture(255), picture(2), picture(3)]])
+    with LivePipeline({"door": "door"}, FixedDetector(), EchoModel(), EVERY_FRAME, opener=opener) as street:
+        assert street.wait(10)
+        statistics = street.statistics()
+
+    counts = {stage: row["count"] for stage, row in statistics["stages"].items()}
+    assert {counts[stage] for stage in ("arrive", "detect", "track", "cut", "answer", "listeners")} == {3}
+    assert 1 <= counts["infer"] <= 3
+    assert statistics["queues"] == {"mailboxes": 0, "frames_in_hand": 0, "crops": 0}
+    assert statistics["cameras"]["door"]["causes"] == {"ValueError": 1}
+    assert statistics["looks"]["new"] == 3
+
+
+def test_cameras_do_not_share_persons():
+    scripts = {name: [[picture(n) for n in range(5)]] for name in ("door", "hall")}
+    with LivePipeline(
+        {name: name for name in scripts}, FixedDetector(), EchoModel(), opener=Opener(**scripts)
+    ) as street:
+        assert street.wait(10)
+        cameras = street.statistics()["cameras"]
+
+    assert {name: values["persons"] for name, values in cameras.items()} == {"door": 1, "hall": 1}

@@ -294,7 +294,7 @@ class Camera:
         stale = source.health().stale_pictures
         for _ in range(stale - self._stale_booked):
             self.ledger.read(self._next_index)
-            self.ledger.settle(self._next_index, "skipped")
+            self.ledger.settle(self._next_index, "skipped", "stale")
             self._next_index += 1
         self._stale_booked = stale
 
@@ -356,7 +356,7 @@ class Camera:
         self._states.move(CameraState.FAILED, str(error) or repr(error))
 
     def _skip(self, frame: Frame) -> None:
-        self.ledger.settle(frame.index, "skipped")
+        self.ledger.settle(frame.index, "skipped", "stopped" if self._is_stopping.is_set() else "replaced")
 
     def _silent_s(self) -> float:
         """How long nothing has come from an open camera; 0 for a recording, which may be waiting itself."""

@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,14 +13,15 @@ import numpy as np
 
 from toolkit.crops import cut_crops
 from toolkit.errors import ConfigError
+from toolkit.live.answers import Answer
 from toolkit.live.batch import BatchProcessor
 from toolkit.live.camera import Address, Camera, CameraConfig, OpenSource
 from toolkit.live.detect import FaceDetector
 from toolkit.live.mailbox import Mailbox, MailRoom
 from toolkit.live.source import open_source
-from toolkit.live.track import FaceTracker, TrackerConfig
+from toolkit.live.track import FaceTracker, TrackerConfig, looks_together
 from toolkit.records import Frame, FrameResult, Prediction, Track
-from toolkit.stats import LatencyMeter, RateMeter
+from toolkit.stats import LatencyMeter, RateMeter, StageTimes
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,8 @@ class _Job:
     lane: _Lane
     frame: Frame
     tracks: list[Track]
-    asked: list[tuple[Track, Future]]
+    asked: list[tuple[Track, Answer]]
+    asked_at: float
 
 
 class LivePipeline:
@@ -121,9 +122,9 @@ class LivePipeline:
         self._listeners = list(listeners)
         self._room: MailRoom[Frame] = MailRoom()
         self._jobs: Mailbox[_Job] = Mailbox(self.config.frames_in_hand)
-        self._batch = BatchProcessor(self.config.batch_size, self.config.max_wait_s, predict)
+        self._stages = StageTimes()
+        self._batch = BatchProcessor(self.config.batch_size, self.config.max_wait_s, self._timed(predict))
         self._lanes: dict[str, _Lane] = {}
-        self._detecting = LatencyMeter()
         self._rate = RateMeter()
         self._latency = LatencyMeter()
         self._threads: list[threading.Thread] = []
@@ -223,7 +224,9 @@ class LivePipeline:
         """Books, rates and latencies of the run so far, as plain values.
 
         ``frames_per_s`` is over the whole run, ``frames_per_s_now`` over the last seconds; latencies are in
-        milliseconds from capture to result.
+        milliseconds from capture to result. ``stages``: see :class:`StageTimes`; "arrive" is from capture to
+        the detector, "answer" from the detector's end until the model has answered for every face of a
+        frame, "infer" one call of the model for a batch.
         """
         lanes = dict(self._lanes)
         cameras = {
@@ -233,10 +236,14 @@ class LivePipeline:
                 "frames_per_s_now": round(lane.rate.per_s, 2),
                 "latency_ms": lane.latency.snapshot_ms(),
                 "persons": lane.tracker.persons,
+                "looks": lane.tracker.looks(),
+                "waiting": len(lane.camera.mailbox),
+                "causes": lane.camera.ledger.causes(),
                 "analysis_error": None if lane.analysis_error is None else repr(lane.analysis_error),
             }
             for name, lane in lanes.items()
         }
+        batches = self._batch.get_statistics()
         return {
             "cameras": cameras,
             "frames_per_s": round(self._rate.total_per_s, 2),
@@ -244,8 +251,14 @@ class LivePipeline:
             "latency_ms": self._latency.snapshot_ms(),
             "persons": sum(lane.tracker.persons for lane in lanes.values()),
             "detector": self._detect.name,
-            "detect_ms": self._detecting.snapshot_ms(),
-            "batches": self._batch.get_statistics(),
+            "looks": looks_together(lane.tracker.looks() for lane in lanes.values()),
+            "stages": self._stages.snapshot(),
+            "queues": {
+                "mailboxes": sum(len(lane.camera.mailbox) for lane in lanes.values()),
+                "frames_in_hand": len(self._jobs),
+                "crops": batches["waiting"],
+            },
+            "batches": batches,
         }
 
     def __enter__(self) -> LivePipeline:
@@ -283,16 +296,32 @@ class LivePipeline:
         """Find the faces of a frame, follow them, and hand those that pay to the model."""
         started = time.monotonic()
         [detections] = self._detect([frame.image])
-        self._detecting.add(time.monotonic() - started)
+        found = time.monotonic()
         tracks = lane.tracker.update(detections, frame.captured_at)
         wanted = [
             track for track in tracks if self._is_large(track) and lane.tracker.wants_analysis(track, started)
         ]
+        followed = time.monotonic()
         boxes_xyxy = np.array([track.box_xyxy for track in wanted], dtype=np.float32)
         crops = cut_crops(frame.image, boxes_xyxy, self.config.crop_margin)
         futures = self._batch.submit_many([crop.image for crop in crops])
         asked = [(wanted[crop.index], future) for crop, future in zip(crops, futures, strict=True)]
-        return _Job(lane, frame, tracks, asked)
+        cut = time.monotonic()
+        self._stages.add("arrive", started - frame.captured_at)
+        self._stages.add("detect", found - started)
+        self._stages.add("track", followed - found)
+        self._stages.add("cut", cut - followed)
+        return _Job(lane, frame, tracks, asked, cut)
+
+    def _timed(self, predict: Predict) -> Predict:
+        def timed(crops: Sequence[np.ndarray]) -> Sequence[Prediction]:
+            started = time.monotonic()
+            try:
+                return predict(crops)
+            finally:
+                self._stages.add("infer", time.monotonic() - started)
+
+        return timed
 
     def _is_large(self, track: Track) -> bool:
         left, top, right, bottom = track.box_xyxy
@@ -323,15 +352,17 @@ class LivePipeline:
                 listener(result)
             except Exception:
                 logger.exception("a listener failed; the run goes on")
+        self._stages.add("answer", result.finished_at - job.asked_at)
+        self._stages.add("listeners", time.monotonic() - result.finished_at)
         self._settle(job.lane, job.frame, "analysed")
 
     def _fail(self, lane: _Lane, frame: Frame, error: Exception) -> None:
         if lane.analysis_error is None:
             logger.error("camera %s: analysis of frame %d failed", frame.camera, frame.index, exc_info=error)
         lane.analysis_error = error
-        self._settle(lane, frame, "failed")
+        self._settle(lane, frame, "failed", type(error).__name__)
 
-    def _settle(self, lane: _Lane, frame: Frame, fate: Any) -> None:
-        lane.camera.ledger.settle(frame.index, fate)
+    def _settle(self, lane: _Lane, frame: Frame, fate: Any, cause: str | None = None) -> None:
+        lane.camera.ledger.settle(frame.index, fate, cause)
         with self._room.changed:
             self._room.changed.notify_all()
