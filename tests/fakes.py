@@ -87,6 +87,7 @@ class FixedDetector:
     """Finds one face at the same place in every picture; a picture of value 255 breaks it."""
 
     name = "fixed"
+    longest_side_px = None
 
     def __init__(self, box_xyxy: tuple[float, float, float, float] = (8.0, 8.0, 40.0, 40.0)) -> None:
         self.box_xyxy = box_xyxy

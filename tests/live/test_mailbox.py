@@ -55,14 +55,14 @@ def test_closing_can_drop_what_waits():
 
 def test_a_room_serves_its_boxes_in_turn():
     room = MailRoom()
-    fast, slow = (Mailbox(9, changed=room.changed) for _ in range(2))
+    fast, slow = (Mailbox(9, room=room) for _ in range(2))
     room.add(fast)
     room.add(slow)
     for number in range(3):
         fast.put(f"fast-{number}")
     slow.put("slow-0")
 
-    assert [room.take() for _ in range(4)] == ["fast-0", "slow-0", "fast-1", "fast-2"]
+    assert [room.take()[1] for _ in range(4)] == ["fast-0", "slow-0", "fast-1", "fast-2"]
 
 
 def test_a_reader_that_waits_in_a_room_is_woken_by_a_box_that_came_later():
@@ -71,12 +71,52 @@ def test_a_reader_that_waits_in_a_room_is_woken_by_a_box_that_came_later():
     reader = threading.Thread(target=lambda: taken.append(room.take()))
     reader.start()
 
-    late = Mailbox(1, changed=room.changed)
+    late = Mailbox(1, room=room)
     room.add(late)
     late.put("news")
     reader.join(5)
 
-    assert taken == ["news"]
+    assert taken == [(late, "news")]
+
+
+def test_a_box_that_may_not_be_taken_from_is_passed_over_until_it_may():
+    room = MailRoom()
+    first, second = (Mailbox(9, room=room) for _ in range(2))
+    for box in (first, second):
+        room.add(box)
+        box.put(1)
+    allowed = {second}
+
+    assert room.take(allowed.__contains__) == (second, 1)
+
+    reader = threading.Thread(target=lambda: allowed.add(room.take(allowed.__contains__)))
+    reader.start()
+    with room.lock:
+        allowed.add(first)
+        room.arrived.notify()
+    reader.join(5)
+    assert (first, 1) in allowed
+
+
+def test_of_many_writers_only_the_one_that_got_room_is_woken():
+    room = MailRoom()
+    boxes = [Mailbox(1, room=room) for _ in range(8)]
+    for box in boxes:
+        room.add(box)
+        box.put("first")
+    writers = [threading.Thread(target=box.put, args=("second",)) for box in boxes]
+    for writer in writers:
+        writer.start()
+
+    boxes[3].take()
+    writers[3].join(5)
+
+    assert [len(box) for box in boxes] == [1] * 8
+    assert [writer.is_alive() for writer in writers] == [n != 3 for n in range(8)]
+    for box in boxes:
+        box.close()
+    for writer in writers:
+        writer.join(5)
 
 
 def test_closing_a_room_lets_its_reader_go():

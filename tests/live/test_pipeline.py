@@ -8,6 +8,7 @@ from fakes import EchoModel, FixedDetector, Opener, picture
 from waiting import wait_until
 
 from toolkit.errors import ConfigError, SourceError
+from toolkit.live.detect import WholeFrame
 from toolkit.live.listeners import BestPictures, LabelLog, LatestResults
 from toolkit.live.pipeline import LivePipeline, PipelineConfig
 from toolkit.live.track import TrackerConfig
@@ -217,6 +218,44 @@ def test_listeners_keep_the_best_picture_and_the_labels_over_time():
     assert rows[0]["gender"] == "female"
 
 
+def test_a_whole_frame_goes_to_the_model_and_its_answer_comes_back_with_it():
+    results, sizes = [], []
+
+    def classify(frames):
+        sizes.extend(frame.shape for frame in frames)
+        return [{"mean": int(frame.mean())} for frame in frames]
+
+    with street(
+        Opener(cam=[[picture(n) for n in range(40)]]), WholeFrame(32), classify, [results.append]
+    ) as pipeline:
+        pipeline.wait(20)
+
+    assert set(sizes) == {(32, 32, 3)}
+    assert [result.answer for result in results] == [{"mean": n} for n in range(40)]
+    assert all(result.tracks == () for result in results)
+
+
+def test_results_stay_in_order_when_a_later_batch_is_answered_first():
+    results, first_may_end = [], threading.Event()
+
+    def first_is_slow(crops):
+        ages = [float(crop.mean()) for crop in crops]
+        if 0.0 in ages:
+            first_may_end.wait(10)
+        elif max(ages) >= 10:
+            first_may_end.set()
+        return EchoModel()(crops)
+
+    config = PipelineConfig(batch_size=2, workers=2)
+    with street(
+        Opener(cam=[[picture(n) for n in range(30)]]), WholeFrame(8), first_is_slow, [results.append], config
+    ) as pipeline:
+        assert pipeline.wait(20)
+
+    assert first_may_end.is_set()
+    assert [result.frame.index for result in results] == list(range(30))
+
+
 @pytest.mark.parametrize("setting", [{"batch_size": 0}, {"frames_in_hand": 0}, {"max_wait_s": -1}])
 def test_settings_that_make_no_sense_are_refused(setting):
     with pytest.raises(ConfigError):
@@ -230,7 +269,8 @@ def test_the_street_tells_where_its_time_goes_and_why_frames_fell_out():
         statistics = street.statistics()
 
     counts = {stage: row["count"] for stage, row in statistics["stages"].items()}
-    assert {counts[stage] for stage in ("arrive", "detect", "track", "cut", "answer", "listeners")} == {3}
+    assert {counts[stage] for stage in ("detect", "track", "cut", "answer", "listeners")} == {3}
+    assert counts["arrive"] == 4
     assert 1 <= counts["infer"] <= 3
     assert statistics["queues"] == {"mailboxes": 0, "frames_in_hand": 0, "crops": 0}
     assert statistics["cameras"]["door"]["causes"] == {"ValueError": 1}

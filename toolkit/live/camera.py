@@ -13,7 +13,7 @@ from toolkit.addresses import without_password
 from toolkit.errors import AccessRefused, ConfigError, SourceError
 from toolkit.live.backoff import Backoff
 from toolkit.live.camera_state import CameraState, StateLog
-from toolkit.live.mailbox import Mailbox
+from toolkit.live.mailbox import Mailbox, MailRoom
 from toolkit.live.network import Transport
 from toolkit.live.reading import SourceHealth
 from toolkit.live.source import Address, Source, is_live_address, open_source
@@ -79,7 +79,7 @@ class Camera:
         camera_id: the camera's name.
         address: what :func:`open_source` takes.
         config: see :class:`CameraConfig`.
-        changed: condition shared with other cameras, so that one thread can wait for all of them.
+        room: where its mailbox hangs beside those of other cameras, so that one thread can wait for all.
         opener: stands in for :func:`open_source`.
     """
 
@@ -88,16 +88,14 @@ class Camera:
         camera_id: str,
         address: Address,
         config: CameraConfig | None = None,
-        changed: threading.Condition | None = None,
+        room: MailRoom[Frame] | None = None,
         opener: OpenSource = open_source,
     ) -> None:
         self.camera_id = camera_id
         self.address = without_password(str(address))
         self.config = config or CameraConfig()
         self.ledger = FrameLedger()
-        self.mailbox: Mailbox[Frame] = Mailbox(
-            self.config.waiting_frames, on_drop=self._skip, changed=changed
-        )
+        self.mailbox: Mailbox[Frame] = Mailbox(self.config.waiting_frames, on_drop=self._skip, room=room)
         self.error: Exception | None = None
         self.reconnects = 0
         self.latest: Frame | None = None

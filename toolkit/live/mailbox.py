@@ -17,7 +17,7 @@ class Mailbox(Generic[T]):
         capacity: most items that wait at a time; then ``put`` waits for room.
         newest_wins: keep only the newest item and drop the one before it: what a live camera needs.
         on_drop: told of every item that nobody will take; called under the lock, so it must be quick.
-        changed: condition notified on every change; a :class:`MailRoom` shares one between its mailboxes.
+        room: where it hangs, if it is one of several that are emptied together.
     """
 
     def __init__(
@@ -25,21 +25,23 @@ class Mailbox(Generic[T]):
         capacity: int,
         newest_wins: bool = False,
         on_drop: Callable[[T], None] = lambda item: None,
-        changed: threading.Condition | None = None,
+        room: MailRoom[T] | None = None,
     ) -> None:
         self.newest_wins = newest_wins
         self._capacity = capacity
         self._on_drop = on_drop
-        self._changed = changed or threading.Condition(threading.RLock())
+        self._room = room or MailRoom()
+        # Of its own: one for all would wake the writers of sixteen cameras whenever one of them has room.
+        self._has_room = threading.Condition(self._room.lock)
         self._items: deque[T] = deque()
         self._is_closed = False
 
     def put(self, item: T) -> None:
         """Leave an item; after ``close`` it is dropped."""
         dropped: list[T] = []
-        with self._changed:
+        with self._room.lock:
             while not (self._is_closed or self.newest_wins or len(self._items) < self._capacity):
-                self._changed.wait()
+                self._has_room.wait()
             if self._is_closed:
                 dropped.append(item)
             else:
@@ -47,32 +49,33 @@ class Mailbox(Generic[T]):
                     dropped.extend(self._items)
                     self._items.clear()
                 self._items.append(item)
+                self._room.arrived.notify()
             self._drop(dropped)
-            self._changed.notify_all()
 
     def take(self) -> T | None:
         """Wait for the oldest item; None when the mailbox is closed and empty."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._items or self._is_closed)
+        with self._room.lock:
+            self._room.arrived.wait_for(lambda: self._items or self._is_closed)
             return self.take_now()
 
     def take_now(self) -> T | None:
         """The oldest item, None when there is none."""
-        with self._changed:
+        with self._room.lock:
             if not self._items:
                 return None
-            self._changed.notify_all()
+            self._has_room.notify()
             return self._items.popleft()
 
     def close(self, drop_waiting: bool = False) -> None:
         """Take nothing more in. Waiting items can still be taken, unless they are to be dropped."""
-        with self._changed:
+        with self._room.lock:
             self._is_closed = True
             dropped = list(self._items) if drop_waiting else []
             if drop_waiting:
                 self._items.clear()
             self._drop(dropped)
-            self._changed.notify_all()
+            self._has_room.notify_all()
+            self._room.tell_all()
 
     def _drop(self, items: list[T]) -> None:
         # Under the lock, before the notice: who waits for the last frame to be settled wakes to find it so.
@@ -89,38 +92,61 @@ class Mailbox(Generic[T]):
 
 
 class MailRoom(Generic[T]):
-    """The mailboxes of many cameras, emptied in turn by one reader; boxes come and go while it waits."""
+    """The mailboxes of many cameras, emptied in turn by any number of readers; boxes come and go meanwhile.
+
+    Attributes:
+        lock: of the room and all its boxes; reentrant, because taking from a box locks what the room has
+            locked already.
+        arrived: an item has come, or one that nobody was allowed to take may be taken now.
+        changed: a box was closed, or whatever else somebody may be waiting for has come about.
+    """
 
     def __init__(self) -> None:
-        # Reentrant, because taking from a box locks what the room has locked already.
-        self.changed = threading.Condition(threading.RLock())
+        self.lock = threading.RLock()
+        self.arrived = threading.Condition(self.lock)
+        self.changed = threading.Condition(self.lock)
         self._boxes: list[Mailbox[T]] = []
         self._is_closed = False
 
     def add(self, box: Mailbox[T]) -> None:
-        """Serve one more mailbox; it must share ``changed``."""
-        with self.changed:
+        """Serve one more mailbox; it must have been made for this room."""
+        with self.lock:
             self._boxes.append(box)
-            self.changed.notify_all()
+            self.tell_all()
 
     def remove(self, box: Mailbox[T]) -> None:
         """Serve it no longer."""
-        with self.changed:
+        with self.lock:
             self._boxes.remove(box)
 
-    def take(self) -> T | None:
-        """Wait for the oldest item of the next mailbox in turn that has one; None when the room is closed."""
-        with self.changed:
-            self.changed.wait_for(lambda: self._is_closed or any(map(len, self._boxes)))
-            for number, box in enumerate(self._boxes):
-                if not self._is_closed and (item := box.take_now()) is not None:
-                    # The box goes to the end of the row, so a fast camera cannot starve a slow one.
-                    self._boxes.append(self._boxes.pop(number))
-                    return item
+    def take(self, may_take: Callable[[Mailbox[T]], bool] = lambda box: True) -> tuple[Mailbox[T], T] | None:
+        """Wait for the oldest item of the next mailbox in turn that has one; None when the room is closed.
+
+        Args:
+            may_take: whether a box may be taken from now; asked under the lock, so it must be quick. When it
+                would answer otherwise than before, notify ``arrived``.
+
+        Returns:
+            The box and the item.
+        """
+        with self.lock:
+            while not self._is_closed:
+                for number, box in enumerate(self._boxes):
+                    if len(box) and may_take(box) and (item := box.take_now()) is not None:
+                        # To the end of the row, so a fast camera cannot starve a slow one.
+                        self._boxes.append(self._boxes.pop(number))
+                        return box, item
+                self.arrived.wait()
             return None
 
     def close(self) -> None:
-        """Let the reader go; what waits in the boxes stays there."""
-        with self.changed:
+        """Let the readers go; what waits in the boxes stays there."""
+        with self.lock:
             self._is_closed = True
+            self.tell_all()
+
+    def tell_all(self) -> None:
+        """Wake everybody who waits for anything but room in a box."""
+        with self.lock:
+            self.arrived.notify_all()
             self.changed.notify_all()

@@ -1,86 +1,39 @@
-"""The street: many cameras, one detector, one batch for all, a label for each person."""
+"""The street: many cameras, one model for all, a label for each person."""
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+import cv2
 import numpy as np
 
-from toolkit.crops import cut_crops
 from toolkit.errors import ConfigError
-from toolkit.live.answers import Answer
-from toolkit.live.batch import BatchProcessor
 from toolkit.live.camera import Address, Camera, CameraConfig, OpenSource
-from toolkit.live.detect import FaceDetector
+from toolkit.live.detect import FaceDetector, WholeFrame
+from toolkit.live.inference import Inference, Predict
+from toolkit.live.lane import Job, Lane
+from toolkit.live.look import Look
 from toolkit.live.mailbox import Mailbox, MailRoom
+from toolkit.live.pipeline_config import PipelineConfig
 from toolkit.live.source import open_source
-from toolkit.live.track import FaceTracker, TrackerConfig, looks_together
-from toolkit.records import Frame, FrameResult, Prediction, Track
+from toolkit.live.track import FaceTracker, looks_together
+from toolkit.records import Frame, FrameResult
 from toolkit.stats import LatencyMeter, RateMeter, StageTimes
 
 logger = logging.getLogger(__name__)
-
-Predict = Callable[[Sequence[np.ndarray]], Sequence[Prediction]]
-"""Crops (H, W, 3) uint8 BGR of any sizes in, one prediction for each out."""
 
 Listener = Callable[[FrameResult], None]
 """Told of every result, in order for each camera; it must be quick, the street waits for it."""
 
 
-@dataclass(frozen=True)
-class PipelineConfig:
-    """How the street runs.
-
-    Attributes:
-        crop_margin: border around a face box, as a share of its side; must suit the model.
-        smallest_face_px: faces with a shorter longest side are followed but not analysed.
-        batch_size: most crops in one call of the model.
-        max_wait_s: longest wait of a crop for others.
-        frames_in_hand: frames whose crops may be with the model at a time; more makes larger batches, and
-            more latency when the model is slow.
-        tracker: see :class:`TrackerConfig`.
-    """
-
-    # What suits the shipped model: toolkit.models.preprocess.LIVE_CROP_MARGIN.
-    crop_margin: float = 0.05
-    smallest_face_px: float = 20.0
-    batch_size: int = 32
-    max_wait_s: float = 0.01
-    frames_in_hand: int = 8
-    tracker: TrackerConfig = field(default_factory=TrackerConfig)
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1 or self.frames_in_hand < 1:
-            raise ConfigError("batch_size and frames_in_hand must be at least 1")
-        if not 0 <= self.max_wait_s < 10:
-            raise ConfigError(f"max_wait_s must lie between 0 and 10 s, got {self.max_wait_s}")
-
-
-@dataclass(eq=False)
-class _Lane:
-    """What belongs to one camera."""
-
-    camera: Camera
-    tracker: FaceTracker
-    rate: RateMeter = field(default_factory=RateMeter)
-    latency: LatencyMeter = field(default_factory=LatencyMeter)
-    analysis_error: Exception | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """A frame whose faces are with the model."""
-
-    lane: _Lane
-    frame: Frame
-    tracks: list[Track]
-    asked: list[tuple[Track, Answer]]
-    asked_at: float
+# Nobody leaves more there than frames are in hand.
+_NO_LIMIT = 1 << 30
 
 
 class LivePipeline:
@@ -97,8 +50,9 @@ class LivePipeline:
 
     Args:
         cameras: name to address; more can be added while it runs.
-        detect: see :class:`FaceDetector`.
-        predict: see :data:`Predict`.
+        detect: finds faces; or :class:`WholeFrame`, and the model gets whole frames.
+        predict: see :data:`Predict`. What it says of a whole frame is the result's ``answer``, and can be
+            anything.
         config: see :class:`PipelineConfig`.
         camera_config: how the cameras are read.
         listeners: see :data:`Listener`.
@@ -108,7 +62,7 @@ class LivePipeline:
     def __init__(
         self,
         cameras: Mapping[str, Address],
-        detect: FaceDetector,
+        detect: FaceDetector | WholeFrame,
         predict: Predict,
         config: PipelineConfig | None = None,
         camera_config: CameraConfig | None = None,
@@ -117,17 +71,31 @@ class LivePipeline:
     ) -> None:
         self.config = config or PipelineConfig()
         self._camera_config = camera_config or CameraConfig()
-        self._opener = opener
-        self._detect = detect
+        self._workers = self.config.workers or usable_cores()
+        # Cameras share the cores, so none of many gets FFmpeg's threads for all of them.
+        self._threads_each = max(1, self._workers // max(1, len(cameras)))
+        is_ours = opener is open_source
+        self._opener = partial(open_source, decode_threads=self._threads_each) if is_ours else opener
+        self._detector_name = detect.name
         self._listeners = list(listeners)
-        self._room: MailRoom[Frame] = MailRoom()
-        self._jobs: Mailbox[_Job] = Mailbox(self.config.frames_in_hand)
         self._stages = StageTimes()
-        self._batch = BatchProcessor(self.config.batch_size, self.config.max_wait_s, self._timed(predict))
-        self._lanes: dict[str, _Lane] = {}
+        self._look = Look(detect, self.config, self._stages)
+        self._room: MailRoom[Frame] = MailRoom()
+        self._in_hand = 0
+        self._done: Mailbox[Job] = Mailbox(_NO_LIMIT)
+        self._inference = Inference(
+            self._timed(predict),
+            self.config.batch_size,
+            self.config.max_wait_s,
+            calls_at_a_time=self._workers,
+            on_answered=self._done.put,
+        )
+        self._lanes: dict[str, Lane] = {}
+        self._lane_of: dict[Mailbox[Frame], Lane] = {}
         self._rate = RateMeter()
         self._latency = LatencyMeter()
         self._threads: list[threading.Thread] = []
+        self._opencv_threads = 0
         for name, address in cameras.items():
             self._lanes[name] = self._make_lane(name, address)
 
@@ -139,9 +107,14 @@ class LivePipeline:
         """
         if self._threads:
             return
-        for target, name in ((self._find_all, "find-faces"), (self._finish_all, "finish-frames")):
-            thread = threading.Thread(target=target, name=name, daemon=True)
-            self._threads.append(thread)
+        # OpenCV would start a thread for each core, in every worker.
+        self._opencv_threads = cv2.getNumThreads()
+        cv2.setNumThreads(self._threads_each)
+        self._inference.start()
+        names = [f"look-{number}" for number in range(self._workers)]
+        self._threads = [threading.Thread(target=self._look_at_all, name=name, daemon=True) for name in names]
+        self._threads.append(threading.Thread(target=self._finish_all, name="finish-frames", daemon=True))
+        for thread in self._threads:
             thread.start()
         try:
             lanes = list(self._lanes.values())
@@ -162,7 +135,7 @@ class LivePipeline:
             ConfigError: a camera of that name runs already.
         """
         lane = self._make_lane(name, address)
-        with self._room.changed:
+        with self._room.lock:
             old = self._lanes.get(name)
             if old is not None and not old.camera.mailbox.is_closed:
                 raise ConfigError(f"a camera {name!r} runs already; remove_camera() it first")
@@ -187,7 +160,7 @@ class LivePipeline:
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until every camera has ended and every frame has its result; False after ``timeout_s``."""
-        with self._room.changed:
+        with self._room.lock:
             return self._room.changed.wait_for(self._is_done, timeout_s)
 
     def stop(self, timeout_s: float = 10.0) -> bool:
@@ -207,15 +180,15 @@ class LivePipeline:
             lane.camera.ask_to_stop()
         stuck = [lane.camera.camera_id for lane in lanes if not lane.camera.stop(left_s())]
         self._room.close()
-        for thread in self._threads[:1]:
+        for thread in self._threads[:-1]:
             thread.join(left_s())
-        self._jobs.close()
-        if not self._batch.close(left_s()):
+        if not self._inference.close(left_s()):
             stuck.append("the model")
-        for thread in self._threads:
+        self._done.close()
+        for thread in self._threads[-1:]:
             thread.join(left_s())
-            if thread.is_alive():
-                stuck.append(thread.name)
+            cv2.setNumThreads(self._opencv_threads)
+        stuck += [thread.name for thread in self._threads if thread.is_alive()]
         if stuck:
             logger.error("still busy %.1f s after stop: %s", timeout_s, ", ".join(stuck))
         return not stuck
@@ -224,9 +197,10 @@ class LivePipeline:
         """Books, rates and latencies of the run so far, as plain values.
 
         ``frames_per_s`` is over the whole run, ``frames_per_s_now`` over the last seconds; latencies are in
-        milliseconds from capture to result. ``stages``: see :class:`StageTimes`; "arrive" is from capture to
-        the detector, "answer" from the detector's end until the model has answered for every face of a
-        frame, "infer" one call of the model for a batch.
+        milliseconds from capture to result. ``stages``: see :class:`StageTimes`; "arrive" is from capture
+        until somebody looks at the frame, "convert" makes the detector's picture of it, "answer" is from the
+        end of that look until the model has answered for every face of the frame, "infer" one call of the
+        model for a batch.
         """
         lanes = dict(self._lanes)
         cameras = {
@@ -243,19 +217,19 @@ class LivePipeline:
             }
             for name, lane in lanes.items()
         }
-        batches = self._batch.get_statistics()
+        batches = self._inference.get_statistics()
         return {
             "cameras": cameras,
             "frames_per_s": round(self._rate.total_per_s, 2),
             "frames_per_s_now": round(self._rate.per_s, 2),
             "latency_ms": self._latency.snapshot_ms(),
             "persons": sum(lane.tracker.persons for lane in lanes.values()),
-            "detector": self._detect.name,
+            "detector": self._detector_name,
             "looks": looks_together(lane.tracker.looks() for lane in lanes.values()),
             "stages": self._stages.snapshot(),
             "queues": {
                 "mailboxes": sum(len(lane.camera.mailbox) for lane in lanes.values()),
-                "frames_in_hand": len(self._jobs),
+                "frames_in_hand": self._in_hand,
                 "crops": batches["waiting"],
             },
             "batches": batches,
@@ -268,11 +242,12 @@ class LivePipeline:
     def __exit__(self, *exc: object) -> None:
         self.stop()
 
-    def _make_lane(self, name: str, address: Address) -> _Lane:
-        camera = Camera(name, address, self._camera_config, self._room.changed, self._opener)
-        return _Lane(camera, FaceTracker(self.config.tracker))
+    def _make_lane(self, name: str, address: Address) -> Lane:
+        camera = Camera(name, address, self._camera_config, self._room, self._opener)
+        return Lane(camera, FaceTracker(self.config.tracker))
 
-    def _begin(self, lane: _Lane) -> None:
+    def _begin(self, lane: Lane) -> None:
+        self._lane_of[lane.camera.mailbox] = lane
         self._room.add(lane.camera.mailbox)
         lane.camera.begin()
 
@@ -282,39 +257,36 @@ class LivePipeline:
             for lane in self._lanes.values()
         )
 
-    def _find_all(self) -> None:
-        while (frame := self._room.take()) is not None:
-            lane = self._lanes[frame.camera]
-            try:
-                job = self._find_in(lane, frame)
-            except Exception as error:  # noqa: BLE001 - whatever the detector raises fails this frame alone
-                self._fail(lane, frame, error)
+    def _look_at_all(self) -> None:
+        while (taken := self._take()) is not None:
+            job = self._look(*taken)
+            with self._room.lock:
+                job.lane.jobs.append(job)
+                job.lane.is_looked_at = False
+                self._room.arrived.notify()
+            if job.crops:
+                self._inference.submit(job)
             else:
-                self._jobs.put(job)
+                self._done.put(job)
 
-    def _find_in(self, lane: _Lane, frame: Frame) -> _Job:
-        """Find the faces of a frame, follow them, and hand those that pay to the model."""
-        started = time.monotonic()
-        [detections] = self._detect([frame.image])
-        found = time.monotonic()
-        tracks = lane.tracker.update(detections, frame.captured_at)
-        wanted = [
-            track for track in tracks if self._is_large(track) and lane.tracker.wants_analysis(track, started)
-        ]
-        followed = time.monotonic()
-        boxes_xyxy = np.array([track.box_xyxy for track in wanted], dtype=np.float32)
-        crops = cut_crops(frame.image, boxes_xyxy, self.config.crop_margin)
-        futures = self._batch.submit_many([crop.image for crop in crops])
-        asked = [(wanted[crop.index], future) for crop, future in zip(crops, futures, strict=True)]
-        cut = time.monotonic()
-        self._stages.add("arrive", started - frame.captured_at)
-        self._stages.add("detect", found - started)
-        self._stages.add("track", followed - found)
-        self._stages.add("cut", cut - followed)
-        return _Job(lane, frame, tracks, asked, cut)
+    def _take(self) -> tuple[Lane, Frame] | None:
+        with self._room.lock:
+            taken = self._room.take(self._may_take)
+            if taken is None:
+                return None
+            lane = self._lane_of[taken[0]]
+            lane.is_looked_at = True
+            lane.in_hand += 1
+            self._in_hand += 1
+            return lane, taken[1]
+
+    def _may_take(self, box: Mailbox[Frame]) -> bool:
+        lane = self._lane_of[box]
+        most = self.config.live_frames_in_hand if box.newest_wins else self.config.frames_in_hand
+        return not lane.is_looked_at and lane.in_hand < most and self._in_hand < self.config.frames_in_hand
 
     def _timed(self, predict: Predict) -> Predict:
-        def timed(crops: Sequence[np.ndarray]) -> Sequence[Prediction]:
+        def timed(crops: Sequence[np.ndarray]) -> Sequence[Any]:
             started = time.monotonic()
             try:
                 return predict(crops)
@@ -323,46 +295,60 @@ class LivePipeline:
 
         return timed
 
-    def _is_large(self, track: Track) -> bool:
-        left, top, right, bottom = track.box_xyxy
-        return max(right - left, bottom - top) >= self.config.smallest_face_px
-
     def _finish_all(self) -> None:
-        while (job := self._jobs.take()) is not None:
-            try:
-                self._finish(job)
-            except Exception as error:  # noqa: BLE001 - whatever the model raised fails this frame alone
-                for track, _ in job.asked:
-                    job.lane.tracker.withdraw(track)
-                self._fail(job.lane, job.frame, error)
+        while (job := self._done.take()) is not None:
+            job.is_done = True
+            # A later batch may be answered before an earlier one; the results of a camera stay in order.
+            jobs = job.lane.jobs
+            while jobs and jobs[0].is_done:
+                self._finish(jobs.popleft())
 
-    def _finish(self, job: _Job) -> None:
-        """Wait for the model, count the votes, tell everybody."""
-        tracker = job.lane.tracker
-        predictions = [(track, future.result()) for track, future in job.asked]
-        for track, prediction in predictions:
+    def _finish(self, job: Job) -> None:
+        """Count the votes, tell everybody, settle the frame."""
+        lane, tracker = job.lane, job.lane.tracker
+        if job.error is not None:
+            for track in job.asked:
+                tracker.withdraw(track)
+            self._fail(lane, job.frame, job.error)
+            return
+        for track, prediction in zip(job.asked, job.answers, strict=False):
             tracker.vote(track, prediction)
-        result = FrameResult(job.frame, tuple(map(tracker.with_label, job.tracks)), time.monotonic())
-        for latency in (job.lane.latency, self._latency):
+        answer = job.answers[0] if job.answers and not job.asked else None
+        tracks = tuple(map(tracker.with_label, job.tracks))
+        result = FrameResult(job.frame, tracks, time.monotonic(), answer)
+        for latency in (lane.latency, self._latency):
             latency.add(result.latency_s)
-        for rate in (job.lane.rate, self._rate):
+        for rate in (lane.rate, self._rate):
             rate.tick()
+        self._tell(result)
+        self._stages.add("answer", result.finished_at - job.looked_at)
+        self._stages.add("listeners", time.monotonic() - result.finished_at)
+        self._settle(lane, job.frame, "analysed")
+
+    def _tell(self, result: FrameResult) -> None:
         for listener in self._listeners:
             try:
                 listener(result)
             except Exception:
                 logger.exception("a listener failed; the run goes on")
-        self._stages.add("answer", result.finished_at - job.asked_at)
-        self._stages.add("listeners", time.monotonic() - result.finished_at)
-        self._settle(job.lane, job.frame, "analysed")
 
-    def _fail(self, lane: _Lane, frame: Frame, error: Exception) -> None:
+    def _fail(self, lane: Lane, frame: Frame, error: Exception) -> None:
         if lane.analysis_error is None:
             logger.error("camera %s: analysis of frame %d failed", frame.camera, frame.index, exc_info=error)
         lane.analysis_error = error
         self._settle(lane, frame, "failed", type(error).__name__)
 
-    def _settle(self, lane: _Lane, frame: Frame, fate: Any, cause: str | None = None) -> None:
+    def _settle(self, lane: Lane, frame: Frame, fate: Any, cause: str | None = None) -> None:
         lane.camera.ledger.settle(frame.index, fate, cause)
-        with self._room.changed:
-            self._room.changed.notify_all()
+        with self._room.lock:
+            lane.in_hand -= 1
+            self._in_hand -= 1
+            self._room.arrived.notify()
+            # Only then may somebody be waiting for it.
+            if lane.camera.mailbox.is_closed:
+                self._room.changed.notify_all()
+
+
+def usable_cores() -> int:
+    """Cores this process may use; a container or taskset may leave fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,76 @@
+"""A look at a frame, before the model is asked."""
+
+from __future__ import annotations
+
+import pytest
+from fakes import FixedDetector, picture
+
+from toolkit.live.camera import Camera
+from toolkit.live.lane import Job, Lane
+from toolkit.live.look import Look
+from toolkit.live.pipeline_config import PipelineConfig
+from toolkit.live.track import FaceTracker, TrackerConfig
+from toolkit.records import Frame
+from toolkit.stats import StageTimes
+
+
+def looks_at(indices: list[int], detector: FixedDetector, **settings: int) -> list[Job]:
+    """Jobs of these frames of a camera of 25 a second; the numbers between them were skipped."""
+    config = PipelineConfig(tracker=TrackerConfig(confirm_after=1), **settings)
+    lane = Lane(Camera("cam", "cam"), FaceTracker(config.tracker))
+    look = Look(detector, config, StageTimes())
+    return [look(lane, Frame("cam", index, index / 25, picture(1))) for index in indices]
+
+
+def searched(jobs: list[Job]) -> list[bool]:
+    return [not job.tracks[0].is_predicted for job in jobs]
+
+
+def test_every_frame_is_searched_while_none_is_skipped():
+    detector = FixedDetector()
+
+    looks_at(list(range(10)), detector, detect_every=3)
+
+    assert detector.calls == 10
+
+
+def test_after_a_gap_frames_pass_without_a_search_and_persons_are_carried_on():
+    jobs = looks_at([0, 1, 4, 5, 6, 7, 8], FixedDetector(), detect_every=3)
+
+    assert searched(jobs) == [True, True, True, False, False, True, True]
+    assert {track.track_id for job in jobs for track in job.tracks} == {1}
+
+
+def test_under_lasting_overload_only_every_so_many_th_frame_is_searched():
+    jobs = looks_at(list(range(0, 60, 3)), FixedDetector(), detect_every=2)
+
+    assert searched(jobs) == [True, *[True, False] * 9, True]
+
+
+def test_with_one_every_frame_is_searched_whatever_was_skipped():
+    jobs = looks_at([0, 5, 10, 15], FixedDetector(), detect_every=1)
+
+    assert all(searched(jobs))
+
+
+def test_boxes_of_a_smaller_picture_come_back_in_pixels_of_the_frame():
+    class Small(FixedDetector):
+        longest_side_px = 32
+
+        def __call__(self, images):
+            assert images[0].shape == (24, 32, 3)
+            return super().__call__(images)
+
+    [job] = looks_at([0], Small(box_xyxy=(4.0, 4.0, 20.0, 20.0)), smallest_face_px=1)
+
+    assert job.tracks[0].box_xyxy == pytest.approx((8.0, 8.0, 40.0, 40.0))
+    assert job.crops[0].shape == (36, 36, 3)
+
+
+def test_what_a_detector_raises_is_kept_with_the_frame():
+    lane = Lane(Camera("cam", "cam"), FaceTracker(TrackerConfig()))
+
+    job = Look(FixedDetector(), PipelineConfig(), StageTimes())(lane, Frame("cam", 0, 0.0, picture(255)))
+
+    assert isinstance(job.error, ValueError)
+    assert len(job.crops) == 0

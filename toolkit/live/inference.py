@@ -1,0 +1,159 @@
+"""Crops of all cameras to the model: several calls at a time, each of many crops."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from toolkit.live.batch_books import BatchBooks, Reason, check_one_each, check_settings
+from toolkit.live.lane import Job
+
+Predict = Callable[[Sequence[np.ndarray]], Sequence[Any]]
+"""Crops (H, W, 3) uint8 BGR of any sizes in, one prediction for each out; several threads call it at once."""
+
+
+class Inference:
+    """Calls the model for many frames at once, in threads of its own.
+
+    A batch closes when it is full, and otherwise when its oldest crop has waited ``max_wait_s`` and no other
+    call is running: what comes while the model is busy waits for it, so that batches grow with the load. Only
+    full batches run side by side. That suits a model that uses one core: a second core helps when there is
+    more to do than the first one can, and is left to the cameras when there is not.
+
+    Args:
+        predict: see :data:`Predict`.
+        batch_size: most crops in one call; a frame that has more gets a call of its own.
+        max_wait_s: see above.
+        calls_at_a_time: number of threads.
+        on_answered: told of every job when its call is over, from one of the threads.
+
+    Raises:
+        ConfigError: a size or time that makes no sense.
+    """
+
+    def __init__(
+        self,
+        predict: Predict,
+        batch_size: int,
+        max_wait_s: float,
+        calls_at_a_time: int,
+        on_answered: Callable[[Job], None],
+    ) -> None:
+        check_settings(batch_size, max_wait_s, predict)
+        self._predict = predict
+        self._batch_size = batch_size
+        self._max_wait_s = max_wait_s
+        self._on_answered = on_answered
+        self._waiting: deque[Job] = deque()
+        self._crops = 0
+        self._running = 0
+        self._is_closed = False
+        self._changed = threading.Condition()
+        self._books = BatchBooks()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"model-{number}", daemon=True)
+            for number in range(calls_at_a_time)
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Leave a job that has crops; they stay together in one call.
+
+        Raises:
+            RuntimeError: it is closed.
+        """
+        with self._changed:
+            if self._is_closed:
+                raise RuntimeError("the model takes no more crops: the street is being stopped")
+            self._waiting.append(job)
+            self._crops += len(job.crops)
+            # In between nothing changes for a thread: it sleeps until the oldest job is due.
+            if len(self._waiting) == 1 or self._crops >= self._batch_size:
+                self._changed.notify()
+
+    def close(self, timeout_s: float) -> bool:
+        """Process what waits and end the threads; may be called twice, or never started. False when stuck."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        deadline = time.monotonic() + timeout_s
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def get_statistics(self) -> dict[str, Any]:
+        """Crops, batches and why they closed, sizes and times; see :meth:`BatchBooks.statistics`."""
+        with self._changed:
+            return self._books.statistics(self._crops)
+
+    def _run(self) -> None:
+        while (batch := self._next_batch()) is not None:
+            self._call(batch)
+
+    def _next_batch(self) -> list[Job] | None:
+        """Wait for a batch; None when it is closed and nothing is left."""
+        with self._changed:
+            while (reason := self._reason_to_close()) is None:
+                if self._is_closed and not self._waiting:
+                    return None
+                self._changed.wait(self._until_due_s())
+            batch = [self._waiting.popleft()]
+            crops = len(batch[0].crops)
+            while self._waiting and crops + len(self._waiting[0].crops) <= self._batch_size:
+                batch.append(self._waiting.popleft())
+                crops += len(batch[-1].crops)
+            self._crops -= crops
+            self._running += 1
+            self._books.closed(reason, crops)
+            return batch
+
+    def _reason_to_close(self) -> Reason | None:
+        if not self._waiting:
+            return None
+        if self._crops >= self._batch_size:
+            return "full"
+        if self._is_closed:
+            return "flush"
+        is_due = time.monotonic() - self._waiting[0].looked_at >= self._max_wait_s
+        return "due" if is_due and not self._running else None
+
+    def _until_due_s(self) -> float | None:
+        """How long to sleep; None until something changes."""
+        if not self._waiting or self._running:
+            return None
+        return max(0.0, self._waiting[0].looked_at + self._max_wait_s - time.monotonic())
+
+    def _call(self, batch: list[Job]) -> None:
+        crops = [crop for job in batch for crop in job.crops]
+        started = time.monotonic()
+        error: Exception | None = None
+        answers: Sequence[Any] = ()
+        try:
+            answers = self._predict(crops)
+            check_one_each(len(crops), answers)
+        except Exception as raised:  # noqa: BLE001 - whatever the model raises fails its frames and not the thread
+            error = raised
+        with self._changed:
+            self._running -= 1
+            self._books.took(started - batch[0].looked_at, time.monotonic() - started)
+            if error is not None:
+                self._books.failed(len(crops))
+            if self._waiting:
+                self._changed.notify()
+        taken = 0
+        for job in batch:
+            job.error = error
+            if error is None:
+                job.answers = answers[taken : taken + len(job.crops)]
+            taken += len(job.crops)
+            self._on_answered(job)

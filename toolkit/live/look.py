@@ -1,0 +1,98 @@
+"""A look at a frame: all that is done with it before the model is asked."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from toolkit.live.detect import FaceDetector, WholeFrame
+from toolkit.live.lane import Job, Lane
+from toolkit.live.pipeline_config import PipelineConfig
+from toolkit.live.pixels import cut_faces, look_at, pixels_of
+from toolkit.records import Detection, Frame, Track
+from toolkit.stats import StageTimes
+
+
+class Look:
+    """Finds the faces of a frame, follows them, and cuts those whose analysis pays.
+
+    Several threads may look at once, but only one at frames of the same lane.
+
+    Args:
+        detect: finds faces, or :class:`WholeFrame`.
+        config: see :class:`PipelineConfig`.
+        stages: is told how long each part took.
+    """
+
+    def __init__(self, detect: FaceDetector | WholeFrame, config: PipelineConfig, stages: StageTimes) -> None:
+        self._detect = detect
+        self._config = config
+        self._stages = stages
+
+    def __call__(self, lane: Lane, frame: Frame) -> Job:
+        """The frame with what was found in it, or with the error."""
+        started = time.monotonic()
+        self._stages.add("arrive", started - frame.captured_at)
+        try:
+            if isinstance(self._detect, WholeFrame):
+                job = self._whole(lane, frame, self._detect.size_px)
+            elif self._passes_unsearched(lane, frame):
+                job = Job(lane, frame, tracks=lane.tracker.predict(frame.captured_at))
+            else:
+                job = self._searched(lane, frame, self._detect)
+        except Exception as error:  # noqa: BLE001 - whatever the detector raises fails this frame alone
+            job = Job(lane, frame, error=error)
+        job.looked_at = time.monotonic()
+        return job
+
+    def _whole(self, lane: Lane, frame: Frame, side_px: int) -> Job:
+        started = time.monotonic()
+        crop = pixels_of(frame).shrunk((side_px, side_px))
+        self._stages.add("convert", time.monotonic() - started)
+        return Job(lane, frame, [crop])
+
+    def _passes_unsearched(self, lane: Lane, frame: Frame) -> bool:
+        """Whether to save the search in this frame, because others of its camera had to be skipped."""
+        is_gap, lane.last_index = frame.index > lane.last_index + 1, frame.index
+        if lane.unsearched:
+            lane.unsearched -= 1
+            return True
+        if is_gap:
+            lane.unsearched = self._config.detect_every - 1
+        return False
+
+    def _searched(self, lane: Lane, frame: Frame, detect: FaceDetector) -> Job:
+        started = time.monotonic()
+        image, scale = look_at(frame, detect.longest_side_px)
+        converted = time.monotonic()
+        [found] = detect([image])
+        detected = time.monotonic()
+        tracks = lane.tracker.update([_scaled(face, 1 / scale) for face in found], frame.captured_at)
+        wanted = [t for t in tracks if self._is_large(t) and lane.tracker.wants_analysis(t, started)]
+        followed = time.monotonic()
+        boxes_xyxy = np.array([track.box_xyxy for track in wanted], dtype=np.float32)
+        crops = cut_faces(frame, boxes_xyxy, self._config.crop_margin)
+        cut = time.monotonic()
+        self._stages.add("convert", converted - started)
+        self._stages.add("detect", detected - converted)
+        self._stages.add("track", followed - detected)
+        self._stages.add("cut", cut - followed)
+        return Job(
+            lane,
+            frame,
+            crops=[crop.image for crop in crops],
+            tracks=tracks,
+            asked=[wanted[crop.index] for crop in crops],
+        )
+
+    def _is_large(self, track: Track) -> bool:
+        left, top, right, bottom = track.box_xyxy
+        return max(right - left, bottom - top) >= self._config.smallest_face_px
+
+
+def _scaled(face: Detection, factor: float) -> Detection:
+    if factor == 1.0:
+        return face
+    left, top, right, bottom = face.box_xyxy
+    return Detection((left * factor, top * factor, right * factor, bottom * factor), face.score)
