@@ -5,25 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from made_faces import face_rows
 
 from toolkit.data.faces import FaceTable
-from toolkit.errors import DataError
 from toolkit.training.batches import BatchLoader
 
 
-def table(count: int) -> FaceTable:
+def loader(count: int, batch_size: int = 4, **more: object) -> BatchLoader:
     rows = face_rows(count)
     rows["age_lo"] = rows["age_hi"] = np.arange(count)
-    return FaceTable("made", Path("made.parquet"), rows)
+    faces = FaceTable("made", Path("made.parquet"), rows)
+    pictures = np.stack([faces.picture(index) for index in range(count)])
+    return BatchLoader(faces, pictures, batch_size, seed=1, **more)  # type: ignore[arg-type]
 
 
 def test_an_epoch_shows_every_face_once_in_a_new_order() -> None:
-    with BatchLoader(table(24), image_px=32, batch_size=4, seed=1) as loader:
+    with loader(24) as batches:
         first, second = (
-            torch.cat([batch.ages_lo for batch in loader.epoch(number)]).tolist() for number in (1, 2)
+            torch.cat([batch.ages_lo for batch in batches.epoch(number, 32)]).tolist() for number in (1, 2)
         )
 
     assert sorted(first) == sorted(second) == list(range(24))
@@ -31,18 +31,16 @@ def test_an_epoch_shows_every_face_once_in_a_new_order() -> None:
 
 
 def test_every_batch_varies_its_pictures_in_its_own_way() -> None:
-    faces = table(8)
-    faces.rows["image"] = [faces.rows.at[0, "image"]] * 8
+    with loader(8, batch_size=8) as batches:
+        first, second = (next(iter(batches.epoch(number, 32))) for number in (1, 2))
 
-    with BatchLoader(faces, image_px=32, batch_size=4, seed=1) as loader:
-        first, second = (batch.images_nhwc for batch in loader.epoch(1))
-
-    assert not torch.equal(first, second)
+    one, other = (batch.images_nhwc[batch.ages_lo.argsort()] for batch in (first, second))
+    assert not any(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def test_labels_stay_with_their_pictures() -> None:
-    with BatchLoader(table(24), image_px=32, batch_size=24, seed=1) as loader:
-        batch = next(loader.epoch(1))
+    with loader(24, batch_size=24) as batches:
+        batch = next(iter(batches.epoch(1, 32)))
 
     assert batch.images_nhwc.shape == (24, 32, 32, 3)
     redness = batch.images_nhwc[:, 12:20, 12:20].float().mean(dim=(1, 2)) @ torch.tensor([-1.0, 0.0, 1.0])
@@ -54,18 +52,18 @@ def test_labels_stay_with_their_pictures() -> None:
 def test_the_number_of_threads_changes_nothing() -> None:
     pictures = []
     for threads in (1, 3):
-        with BatchLoader(table(24), image_px=32, batch_size=4, seed=1, threads=threads) as loader:
-            pictures.append(torch.cat([batch.images_nhwc for batch in loader.epoch(1)]))
+        with loader(24, threads=threads) as batches:
+            pictures.append(torch.cat([batch.images_nhwc for batch in batches.epoch(1, 32)]))
 
     assert torch.equal(*pictures)
 
 
-def test_a_broken_picture_ends_the_epoch_with_its_row() -> None:
-    faces = table(8)
-    faces.rows.at[5, "image"] = b"broken"
+def test_processes_share_every_batch_between_them() -> None:
+    ages = []
+    for share in ((0, 1), (0, 2), (1, 2)):
+        with loader(24, batch_size=6, share=share) as batches:
+            ages.append([batch.ages_lo.tolist() for batch in batches.epoch(1, 32)])
 
-    with (
-        BatchLoader(faces, image_px=32, batch_size=4, seed=1) as loader,
-        pytest.raises(DataError, match=r"row 5 \(train/5.jpg\)"),
-    ):
-        list(loader.epoch(1))
+    whole, first, second = ages
+    assert [a + b for a, b in zip(first, second, strict=True)] == whole
+    assert {len(part) for part in first} == {3}

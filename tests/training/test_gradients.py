@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import math
+
 import pytest
 import torch
 
 from toolkit.models.network import FaceNetwork
 from toolkit.training.batches import FaceBatch
+from toolkit.training.config import TrainConfig
 from toolkit.training.gradients import ShardedGradients
 
 
@@ -28,8 +32,8 @@ def network() -> FaceNetwork:
 def test_shares_add_up_to_the_whole_batch(network: FaceNetwork, batch: FaceBatch) -> None:
     found = {}
     for threads in (None, 1, 3):
-        with ShardedGradients(network, 0.5, threads) as gradients:
-            values = gradients.compute(batch)
+        with ShardedGradients(network, TrainConfig(threads=threads)) as gradients:
+            values = gradients.compute(batch, seed=1)
         found[threads] = (values["train/loss"], [p.grad for p in network.parameters()])
 
     for loss, grads in (found[1], found[3]):
@@ -39,8 +43,8 @@ def test_shares_add_up_to_the_whole_batch(network: FaceNetwork, batch: FaceBatch
 
 
 def test_gradients_are_those_of_a_plain_backward(network: FaceNetwork, batch: FaceBatch) -> None:
-    with ShardedGradients(network, 0.5, 2) as gradients:
-        values = gradients.compute(batch)
+    with ShardedGradients(network, TrainConfig(threads=2)) as gradients:
+        values = gradients.compute(batch, seed=1)
     found = [p.grad for p in network.parameters()]
     assert values["train/loss"] == pytest.approx(values["train/gender_loss"] + 0.5 * values["train/age_loss"])
 
@@ -54,10 +58,42 @@ def test_gradients_are_those_of_a_plain_backward(network: FaceNetwork, batch: Fa
 
 
 def test_gradients_do_not_pile_up_over_batches(network: FaceNetwork, batch: FaceBatch) -> None:
-    with ShardedGradients(network, 0.5, 2) as gradients:
-        gradients.compute(batch)
+    with ShardedGradients(network, TrainConfig(threads=2)) as gradients:
+        gradients.compute(batch, seed=1)
         first = [p.grad.clone() for p in network.parameters()]
-        gradients.compute(batch)
+        gradients.compute(batch, seed=1)
 
     for one, other in zip(first, (p.grad for p in network.parameters()), strict=True):
         assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_the_same_seed_repeats_dropout_and_another_does_not(network: FaceNetwork, batch: FaceBatch) -> None:
+    network.train()
+    with ShardedGradients(network, TrainConfig(threads=3, drop_rate=0.5)) as gradients:
+        losses = [gradients.compute(batch, seed)["train/loss"] for seed in (1, 1, 2)]
+
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_statistics_are_those_of_the_first_share_whatever_the_threads_do(
+    network: FaceNetwork, batch: FaceBatch
+) -> None:
+    network.train()
+    alone = copy.deepcopy(network)
+    alone(batch.images_nhwc[:3])
+
+    with ShardedGradients(network, TrainConfig(threads=3)) as gradients:
+        gradients.compute(batch, seed=1)
+
+    found, expected = network.backbone.bn1.running_var, alone.backbone.bn1.running_var
+    assert torch.allclose(found, expected, rtol=1e-4)
+
+
+def test_weights_changed_in_place_are_seen_by_every_share(network: FaceNetwork, batch: FaceBatch) -> None:
+    with ShardedGradients(network, TrainConfig(threads=3)) as gradients:
+        with torch.no_grad():
+            network.gender_head.weight.zero_()
+            network.gender_head.bias.zero_()
+        values = gradients.compute(batch, seed=1)
+
+    assert values["train/gender_loss"] == pytest.approx(math.log(2), abs=1e-5)

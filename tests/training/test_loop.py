@@ -145,3 +145,54 @@ def test_torchs_threads_are_given_back_as_they_were(config: TrainConfig) -> None
     train(replace(config, epochs=1, threads=2))
 
     assert torch.get_num_threads() == before
+
+
+def test_a_training_that_finds_nothing_better_ends_early(config: TrainConfig) -> None:
+    result = train(replace(config, epochs=30, patience=2, learning_rate=1e-9, ema_decay=0.0))
+
+    assert result.best_epoch + 2 == len(result.epochs) < 30
+
+
+def test_pictures_grow_with_the_training(config: TrainConfig) -> None:
+    result = train(replace(config, epochs=4, start_px=16))
+
+    assert [epoch["train/image_px"] for epoch in result.epochs] == [16, 16, 32, 32]
+
+
+def test_a_training_starts_from_a_trained_model(config: TrainConfig) -> None:
+    first = train(replace(config, epochs=8, learning_rate=5e-3))
+
+    again = train(replace(config, epochs=1, learning_rate=1e-6, init=str(first.checkpoint)))
+
+    assert again.epochs[0]["train/loss"] < first.epochs[0]["train/loss"] - 0.3
+
+
+def test_a_start_of_another_backbone_is_refused(config: TrainConfig) -> None:
+    with pytest.raises(ConfigError, match=r"init shipped is a .*, and backbone asks for test_resnet"):
+        train(replace(config, init="shipped"))
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_advice(config: TrainConfig) -> None:
+    with pytest.raises(ModelError, match=r"the loss is nan at step .*; try a learning_rate below"):
+        train(replace(config, epochs=20, learning_rate=1e30, warmup_share=0.0))
+
+
+def test_an_unknown_optimiser_is_refused(config: TrainConfig) -> None:
+    with pytest.raises(ModelError, match=r"no optimiser 'adamx'; known: .*adamw"):
+        train(replace(config, optimiser="adamx"))
+
+
+def test_the_bar_of_a_budgeted_training_tells_when_it_ends(config: TrainConfig) -> None:
+    from toolkit.training.loop import Training
+
+    clock, told = FakeClock(), []
+
+    def twenty_steps_a_minute(step: int, total: int, values: dict[str, float]) -> None:
+        clock.advance(3.0)
+        told.append(total)
+
+    Training(replace(config, epochs=100_000, minutes=1.0), clock).run(twenty_steps_a_minute, None)
+
+    # The first step is told before the clock has moved; from then on the guess is near.
+    assert all(18 <= total <= 42 for total in told[1:])
+    assert told[-1] == pytest.approx(20, abs=2)

@@ -82,3 +82,63 @@ def test_smoothness_lets_an_open_interval_fade_out(monkeypatch: pytest.MonkeyPat
         optimiser.step()
 
     assert logits[0, 95] < logits[0, 72] - 1
+
+
+def sure_of(age: int) -> torch.Tensor:
+    logits = torch.full((1, 101), -50.0)
+    logits[0, age] = 50.0
+    return logits
+
+
+def test_regression_counts_the_years_to_the_edge_of_the_interval() -> None:
+    def loss(lo: int, hi: int) -> float:
+        return age_loss(sure_of(33), years(lo), years(hi), "regression").item()
+
+    assert loss(40, 40) == pytest.approx(7 * losses.MISS_PER_YEAR, abs=1e-4)
+    assert loss(20, 29) == pytest.approx(4 * losses.MISS_PER_YEAR, abs=1e-4)
+    assert loss(30, 39) == pytest.approx(0.0, abs=1e-4)
+
+
+def test_expectation_adds_the_years_to_the_distribution() -> None:
+    logits = torch.randn((3, 101), generator=torch.Generator().manual_seed(0))
+    ages = years(40, 20, 70), years(40, 29, 100)
+
+    both = age_loss(logits, *ages, "expectation").item()
+
+    parts = age_loss(logits, *ages, "distribution") + age_loss(logits, *ages, "regression")
+    assert both == pytest.approx(parts.item(), abs=1e-5)
+
+
+def test_ordinal_asks_every_year_and_none_inside_the_interval() -> None:
+    flat = torch.zeros((1, 101))
+
+    # By hand: P(older than k) is (100 - k) / 101; asked for k = 0..19 and, the other way round, for 29..99.
+    by_hand = sum(math.log((100 - k) / 101) for k in range(20)) + sum(
+        math.log((k + 1) / 101) for k in range(29, 100)
+    )
+    expected = -losses.MISS_PER_YEAR * by_hand
+    assert age_loss(flat, years(20), years(29), "ordinal").item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", losses.AGE_LOSSES)
+def test_every_loss_leads_to_the_age_and_into_the_interval(kind: str) -> None:
+    logits = torch.zeros((2, 101), requires_grad=True)
+    optimiser = torch.optim.Adam([logits], lr=0.2)
+
+    for _ in range(200):
+        optimiser.zero_grad()
+        age_loss(logits, years(62, 20), years(62, 29), kind).backward()
+        optimiser.step()
+
+    exact, inside = (logits.softmax(dim=1) @ torch.arange(101.0)).tolist()
+    assert exact == pytest.approx(62, abs=1.5)
+    assert 19 < inside < 30
+
+
+@pytest.mark.parametrize("kind", losses.AGE_LOSSES)
+def test_a_sure_and_wrong_answer_still_has_a_gradient(kind: str) -> None:
+    logits = sure_of(10).requires_grad_()
+
+    age_loss(logits, years(80), years(80), kind).backward()
+
+    assert torch.isfinite(logits.grad).all()

@@ -1,11 +1,11 @@
-"""Training pictures varied as live faces vary: framing, light, blur, size."""
+"""Training pictures varied as live faces vary: framing, light, distance, noise, what is in front."""
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
-
-from toolkit.crops import cut_crops
 
 ROTATION_DEGREES = 10.0
 SCALE_SIGMA = 0.08
@@ -17,82 +17,118 @@ SHIFT_SIGMA = 0.05
 UPWARD_SHIFT = 0.03
 """Mean shift upwards: a YuNet box is centred 0.07 sides above the middle of a FairFace crop."""
 
-SMALL_FACE_SHARE = 0.25
-"""How many pictures are shrunk first, to what a face far from the camera has in pixels."""
+GREY_SHARE = 0.06
+SMALL_SHARE = 0.15
+"""How many pictures are shrunk, to what a face far from the camera has in pixels, and grown again."""
 
-SMALL_FACE_PX = (24, 64)
+SMALL_FACE_PX = (24.0, 64.0)
+BLUR_SHARE = 0.06
+BLUR_SIGMA = (0.007, 0.018)
+"""As a share of the side: 0.8 to 2 pixels of 112."""
+
+NOISE_SHARE = 0.06
+NOISE_SIGMA = (2.0, 12.0)
+"""Of 255: the noise of a camera at dusk."""
+
+JPEG_SHARE = 0.1
+JPEG_QUALITY = (25.0, 70.0)
+ERASED_SHARE = 0.2
+
+_STEPS = np.linspace(0.0, 1.0, 256, dtype=np.float32)[:, None]
 
 
-def augment(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def vary(image: np.ndarray, side_px: int, rng: np.random.Generator) -> np.ndarray:
     """A random variant of one face picture.
 
-    The framing goes through :func:`toolkit.crops.cut_crops`, as live faces do, so a crop that leaves the
-    picture comes out not square and is filled up later in the same way.
+    Framing, mirror and size are one resampling, so that the picture loses sharpness once. Beyond the edge
+    the picture repeats its last pixels, as crops at the edge of a frame are filled up in live runs.
 
     Args:
-        image: (H, W, 3), uint8, BGR.
+        image: (S, S, 3), uint8, BGR, square; at most about 1.5 times ``side_px``, or it aliases.
+        side_px: side of the variant.
         rng: where chance comes from.
 
     Returns:
-        (h, w, 3), uint8, BGR, of another size.
+        (side_px, side_px, 3), uint8, BGR.
     """
-    image = _rotated(image, rng)
-    image = _reframed(image, rng)
-    if rng.random() < 0.5:
-        image = image[:, ::-1]
-    image = _relit(image, rng)
-    if rng.random() < SMALL_FACE_SHARE:
-        image = _shrunk(image, rng)
-    elif rng.random() < 0.1:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 1.5))
-    if rng.random() < 0.25:
-        image = _erased(image, rng)
-    return image
-
-
-def _rotated(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    height, width = image.shape[:2]
-    turn = cv2.getRotationMatrix2D((width / 2, height / 2), rng.uniform(-1, 1) * ROTATION_DEGREES, 1.0)
-    return cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
-
-
-def _reframed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    height, width = image.shape[:2]
-    scale = np.exp(rng.normal(0.0, SCALE_SIGMA))
-    shift_x, shift_y = rng.normal((0.0, -UPWARD_SHIFT), SHIFT_SIGMA) * (width, height)
-    centre_x, centre_y = width / 2 + shift_x, height / 2 + shift_y
-    half_x, half_y = width * scale / 2, height * scale / 2
-    box = [centre_x - half_x, centre_y - half_y, centre_x + half_x, centre_y + half_y]
-    return cut_crops(image, np.array([box]))[0].image
-
-
-def _relit(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Brightness, contrast and gamma by a table per colour; sometimes grey."""
-    steps = np.linspace(0.0, 1.0, 256)[:, None]
-    gamma = np.exp(rng.normal(0.0, 0.2))
-    contrast = np.exp(rng.normal(0.0, 0.15))
-    gains = rng.normal(1.0, 0.04, size=3)
-    table = ((steps**gamma - 0.5) * contrast + 0.5 + rng.normal(0.0, 0.05)) * gains
-    image = cv2.LUT(image, np.clip(table * 255, 0, 255).astype(np.uint8)[:, None, :])
-    if rng.random() < 0.08:
+    # All chance at once: one draw of 12 costs as much as one draw of 1.
+    occurs = rng.random(12, dtype=np.float32).tolist()
+    normal = rng.standard_normal(9, dtype=np.float32)
+    image = _reframed(image, side_px, occurs[0] < 0.5, occurs[1], normal[:3])
+    image = cv2.LUT(image, _tone_table(normal[3:9]))
+    if occurs[2] < GREY_SHARE:
         image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    if occurs[3] < SMALL_SHARE:
+        image = _seen_from_afar(image, _between(SMALL_FACE_PX, occurs[4]))
+    elif occurs[3] < SMALL_SHARE + BLUR_SHARE:
+        image = cv2.GaussianBlur(image, (0, 0), _between(BLUR_SIGMA, occurs[4]) * side_px)
+    if occurs[5] < ERASED_SHARE:
+        _erase(image, rng)
+    if occurs[6] < NOISE_SHARE:
+        image = _noisy(image, _between(NOISE_SIGMA, occurs[7]), rng)
+    if occurs[8] < JPEG_SHARE:
+        image = _compressed(image, _between(JPEG_QUALITY, occurs[9]))
     return image
 
 
-def _shrunk(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    factor = rng.uniform(*SMALL_FACE_PX) / max(image.shape[:2])
-    return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+def _between(limits: tuple[float, float], share: float) -> float:
+    return limits[0] + (limits[1] - limits[0]) * share
 
 
-def _erased(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One rectangle of noise-free colour: a hand, a mask, another head.
+def _reframed(
+    image: np.ndarray, side_px: int, is_mirrored: bool, turn: float, normal: np.ndarray
+) -> np.ndarray:
+    """Turned, shifted, scaled, perhaps mirrored, in the new size."""
+    source_px = image.shape[0]
+    angle = math.radians((2 * turn - 1) * ROTATION_DEGREES)
+    # Pixels of the source per pixel of the variant.
+    scale = math.exp(SCALE_SIGMA * float(normal[0])) * source_px / side_px
+    across, down = scale * math.cos(angle), scale * math.sin(angle)
+    mirror = -1.0 if is_mirrored else 1.0
+    centre_x = source_px * (0.5 + SHIFT_SIGMA * float(normal[1])) - 0.5
+    centre_y = source_px * (0.5 - UPWARD_SHIFT + SHIFT_SIGMA * float(normal[2])) - 0.5
+    middle = (side_px - 1) / 2
+    to_source = np.array(
+        [
+            [mirror * across, -down, centre_x - middle * (mirror * across - down)],
+            [mirror * down, across, centre_y - middle * (mirror * down + across)],
+        ]
+    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(image, to_source, (side_px, side_px), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _tone_table(normal: np.ndarray) -> np.ndarray:
+    """Gamma, contrast, brightness and the colour of the light, as one table (1, 256, 3) for all pixels."""
+    gamma, contrast = np.exp(0.2 * normal[0]), np.exp(0.15 * normal[1])
+    gains = 1.0 + 0.04 * normal[3:6]
+    table = ((_STEPS**gamma - 0.5) * contrast + 0.5 + 0.05 * normal[2]) * gains
+    return np.clip(table * 255, 0, 255).astype(np.uint8)[None]
+
+
+def _seen_from_afar(image: np.ndarray, small_px: float) -> np.ndarray:
+    side_px = image.shape[0]
+    small = max(8, round(min(small_px, side_px)))
+    shrunk = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
+    return cv2.resize(shrunk, (side_px, side_px), interpolation=cv2.INTER_LINEAR)
+
+
+def _erase(image: np.ndarray, rng: np.random.Generator) -> None:
+    """One rectangle of one colour, in place: a hand, a mask, another head.
 
     Source: Zhong et al., "Random erasing data augmentation", AAAI 2020.
     """
-    height, width = image.shape[:2]
-    erase_height, erase_width = (rng.uniform(0.1, 0.4, size=2) * (height, width)).astype(int)
-    top = rng.integers(0, height - erase_height + 1)
-    left = rng.integers(0, width - erase_width + 1)
-    image = image.copy()
-    image[top : top + erase_height, left : left + erase_width] = rng.integers(0, 256, size=3)
-    return image
+    side_px = image.shape[0]
+    height, width = (rng.uniform(0.1, 0.4, size=2) * side_px).astype(int)
+    top, left = rng.integers(0, side_px - height + 1), rng.integers(0, side_px - width + 1)
+    image[top : top + height, left : left + width] = rng.integers(0, 256, size=3)
+
+
+def _noisy(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
+    noise = rng.standard_normal(image.shape, dtype=np.float32) * sigma
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+def _compressed(image: np.ndarray, quality: float) -> np.ndarray:
+    _, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, round(quality)])
+    return cv2.imdecode(jpeg, cv2.IMREAD_COLOR)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from toolkit.errors import ConfigError
+
+_MORE_THAN_0 = ("image_px", "epochs", "batch_size", "learning_rate", "loader_threads")
+_MORE_THAN_0_OR_NONE = ("start_px", "minutes", "threads", "patience")
+_SHARES = ("warmup_share", "drop_rate", "ema_decay")
 
 
 @dataclass(frozen=True)
@@ -14,33 +19,50 @@ class TrainConfig:
     Attributes:
         data: a face pack by name or path; its splits ``train`` and ``val`` are used.
         backbone: name of a timm model.
+        init: a checkpoint to start from, "shipped" or a path; None starts from chance.
         image_px: side of the network's input.
+        start_px: side of the first epochs' pictures; it grows to ``image_px`` in the first
+            ``toolkit.training.schedule.GROWTH_SHARE`` of the training. None: ``image_px`` from the start.
         epochs: passes over the training split.
         minutes: a budget; where it would run out first, the learning rate falls in step with the time
             instead of the steps, and training ends with it. None: as long as the epochs take.
+        patience: end early after so many epochs without a better one; None never does.
         batch_size: faces per step.
+        balance: 0 shows every face once an epoch, 1 every gender by age group equally often.
+        optimiser: ``muon``, ``adamw``, or the name of another one of timm, such as ``nadamw``.
         learning_rate: the highest one, after the warm-up.
-        weight_decay: of AdamW, on weights only, not on biases and norms.
+        weight_decay: on weights only, not on biases and norms.
         warmup_share: share of the training in which the learning rate rises from zero.
+        ema_decay: how much of the running mean of the weights, which is what is validated and kept, stays
+            at each step; 0 keeps the weights themselves.
+        age_loss: how an age is learned; see ``toolkit.training.losses.AGE_LOSSES``.
         age_weight: weight of the age loss; the gender loss has 1.
         drop_rate: dropout before the heads.
         seed: of the network's start, the order and the variation of the pictures.
-        threads: torch's threads; None leaves them as they are.
-        loader_threads: threads that decode and vary pictures.
+        threads: shares of a batch that are worked out side by side on the CPU; None is one, with as many of
+            torch's threads as there are.
+        loader_threads: threads that vary pictures.
         device: ``auto`` or a torch device.
         licence: of the training data, with attribution; goes on the model card.
-        out_dir: folder for the checkpoint.
+        out_dir: folder for the checkpoint, and for what a stopped training goes on from.
     """
 
     data: str = "fairface_train_112"
     backbone: str = "mobilenetv4_conv_small"
+    init: str | None = None
     image_px: int = 112
+    start_px: int | None = None
     epochs: int = 30
     minutes: float | None = None
+    patience: int | None = None
     batch_size: int = 128
+    balance: float = 0.0
+    optimiser: str = "adamw"
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     warmup_share: float = 0.05
+    ema_decay: float = 0.998
+    age_loss: Literal["distribution", "expectation", "ordinal", "regression"] = "distribution"
     age_weight: float = 0.5
     drop_rate: float = 0.1
     seed: int = 7
@@ -51,15 +73,17 @@ class TrainConfig:
     out_dir: str = "runs/train"
 
     def __post_init__(self) -> None:
-        for name in ("image_px", "epochs", "batch_size", "learning_rate", "loader_threads"):
-            if getattr(self, name) <= 0:
+        for name in _MORE_THAN_0:
+            if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be more than 0, got {getattr(self, name)}")
-        for name in ("minutes", "threads"):
+        for name in _MORE_THAN_0_OR_NONE:
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not value > 0:
                 raise ConfigError(f"{name} must be more than 0 or left out, got {value}")
-        if not 0 <= self.warmup_share < 1 or not 0 <= self.drop_rate < 1:
-            raise ConfigError(
-                "warmup_share and drop_rate must lie in 0..1, below 1, "
-                f"got {self.warmup_share} and {self.drop_rate}"
-            )
+        for name in _SHARES:
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} must lie in 0..1, below 1, got {getattr(self, name)}")
+        if not 0 <= self.balance <= 1:
+            raise ConfigError(f"balance must lie in 0..1, got {self.balance}")
+        if self.start_px is not None and self.start_px > self.image_px:
+            raise ConfigError(f"start_px must not exceed image_px, got {self.start_px} and {self.image_px}")

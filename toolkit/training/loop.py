@@ -7,26 +7,40 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+import timm.optim
 import torch
 from torch import nn
 
 from toolkit.data.faces import load_faces
-from toolkit.errors import ConfigError
+from toolkit.data.store import decoded_pictures
+from toolkit.errors import ConfigError, ModelError
 from toolkit.evaluation.faces import evaluate_faces
 from toolkit.models.checkpoint import Checkpoint, ModelCard
 from toolkit.models.network import FaceNetwork
 from toolkit.models.predictor import Predictor, pick_device
+from toolkit.training.average import MeanWeights
 from toolkit.training.batches import BatchLoader, FaceBatch
 from toolkit.training.config import TrainConfig
 from toolkit.training.gradients import ShardedGradients
+from toolkit.training.muon import Muon
+from toolkit.training.ranks import Ranks
+from toolkit.training.schedule import learning_rate, picture_px, smoothing
+from toolkit.training.state import TrainingState, optimiser_tensors, restore_optimiser, settings_of
 
 _logger = logging.getLogger(__name__)
 
+MAX_GRADIENT_NORM = 5.0
+"""One bad batch early on must not throw the weights far off."""
+
+STORED_SHARE = 4 / 3
+"""Most that decoded pictures may be larger than the network's: beyond it a single resampling aliases."""
+
 OnProgress = Callable[[int, int, dict[str, float]], None]
-"""Called after each step: step from 1, steps in all, values of that step."""
+"""Called after each step: step from 1, steps in all as far as a budget lets one know, values of that step."""
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 """Called after each epoch: epoch from 1, its metrics."""
@@ -58,37 +72,59 @@ class TrainResult:
 
 
 def train(
-    config: TrainConfig, on_progress: OnProgress | None = None, on_epoch: OnEpoch | None = None
+    config: TrainConfig,
+    on_progress: OnProgress | None = None,
+    on_epoch: OnEpoch | None = None,
+    resume: bool = False,
 ) -> TrainResult:
-    """Train from scratch; the epoch that does best on validation is kept.
+    """Train; the epoch that does best on validation is kept.
 
-    Ctrl-C ends the training and still returns what there is.
+    Ctrl-C ends the training and still returns what there is. After every epoch all that is needed to go on
+    lies in ``config.out_dir``: a training that was ended at any moment, even by ``kill -9``, and resumed
+    gives what it would have given in one go; bit for bit on a CPU, unless minutes are its measure.
+
+    Args:
+        config: what to train.
+        on_progress: called after each step.
+        on_epoch: called after each epoch.
+        resume: go on from what lies in ``config.out_dir``.
 
     Raises:
         DataError: the pack is missing or a row of it cannot be used.
-        ModelError: timm has no such backbone.
-        ConfigError: the training split is smaller than one batch.
+        ModelError: timm has no such backbone or optimiser, or the loss is no longer a number.
+        ConfigError: the training split is smaller than one batch, or there is nothing to resume.
     """
-    training = Training(config)
     torch_threads = torch.get_num_threads()
     try:
         if config.threads is not None:
             torch.set_num_threads(1)
-        training.run(on_progress, on_epoch)
-    except KeyboardInterrupt:
-        training.result.was_interrupted = True
-        _logger.warning("training interrupted after step %d", training.result.steps)
+        with Ranks() as ranks:
+            training = Training(config, ranks=ranks)
+            if resume:
+                training.resume()
+            try:
+                training.run(on_progress, on_epoch)
+            except KeyboardInterrupt:
+                training.result.was_interrupted = True
+                _logger.warning("training interrupted after step %d", training.result.steps)
+            return training.result
     finally:
         torch.set_num_threads(torch_threads)
-    return training.result
 
 
 class Training:
     """One training in progress: what :func:`train` drives from the first step to the last."""
 
-    def __init__(self, config: TrainConfig, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        clock: Callable[[], float] = time.monotonic,
+        ranks: Ranks | None = None,
+    ) -> None:
         self._clock = clock
+        self._ranks = ranks or Ranks()
         self.config = config
+        self.folder = Path(config.out_dir)
         self.result = TrainResult()
         keep_freed_memory()
         torch.manual_seed(config.seed)
@@ -100,60 +136,107 @@ class Training:
         if self.steps_per_epoch == 0:
             raise ConfigError(f"{len(self.faces)} faces do not fill a batch of {config.batch_size}")
 
-        self.device = pick_device(config.device)
-        self.network = FaceNetwork(config.backbone, config.drop_rate).to(self.device)
-        self.network.to(memory_format=torch.channels_last)
-        self.optimiser = torch.optim.AdamW(
-            _parameter_groups(self.network, config.weight_decay), lr=config.learning_rate, fused=True
-        )
+        self.device = self._ranks.device(pick_device(config.device))
+        self.network = _start(config).to(self.device).to(memory_format=torch.channels_last)
+        self.gradients = ShardedGradients(self.network, config)
+        self.mean = MeanWeights(self.network)
+        self.optimiser = _optimiser(self.network, config, self.gradients)
         self.best_score = -math.inf
         self.started_at = self._clock()
 
-    def run(self, on_progress: OnProgress | None, on_epoch: OnEpoch | None) -> None:
-        """All epochs, or as many as the budget allows."""
+    def run(self, on_progress: OnProgress | None = None, on_epoch: OnEpoch | None = None) -> None:
+        """All epochs that are left, or as many as budget and patience allow."""
         config = self.config
+        pictures = decoded_pictures(self.faces, round(config.image_px * STORED_SHARE))
+        share = (self._ranks.rank, self._ranks.count)
+        # Reading and decoding count as well as learning, but not what came before a resumed training.
         with (
             BatchLoader(
-                self.faces, config.image_px, config.batch_size, config.seed, config.loader_threads
+                self.faces,
+                pictures,
+                config.batch_size,
+                config.seed,
+                config.loader_threads,
+                config.balance,
+                share,
             ) as loader,
-            ShardedGradients(self.network, config.age_weight, config.threads) as self.gradients,
+            self.gradients,
         ):
-            for epoch in range(1, config.epochs + 1):
+            while not self._is_done():
+                epoch = len(self.result.epochs) + 1
                 metrics = self._learn(loader, epoch, on_progress)
                 metrics |= self._validate()
                 self._keep_if_best(epoch, metrics)
                 self.result.epochs.append(metrics)
                 self.result.seconds = self._clock() - self.started_at
+                if self._ranks.is_first:
+                    self._state().save(self.folder)
                 if on_epoch:
                     on_epoch(epoch, metrics)
-                if self._progress() >= 1:
-                    break
+
+    def resume(self) -> None:
+        """Go on after the last epoch that was completed.
+
+        Raises:
+            ConfigError: there is no state in the folder, or it is one of other settings or other data.
+        """
+        state = TrainingState.load(self.folder, self.config)
+        if state.values["result"]["data_sha256"] != self.result.data_sha256:
+            raise ConfigError(f"{self.folder} was trained on other data than {self.config.data} is now")
+        self.network.load_state_dict(_part(state.tensors, "network."))
+        self.mean.network.load_state_dict(_part(state.tensors, "mean."))
+        restore_optimiser(self.optimiser, state.tensors, state.values["optimiser"])
+        self.best_score = state.values["best_score"]
+        result = state.values["result"]
+        checkpoint = result["checkpoint"] and self.folder / Path(result["checkpoint"]).name
+        self.result = TrainResult(**(result | {"checkpoint": checkpoint}))
+        self.started_at = self._clock() - self.result.seconds
+
+    def _is_done(self) -> bool:
+        patience, ended = self.config.patience, len(self.result.epochs)
+        gave_up = patience is not None and ended - self.result.best_epoch >= patience
+        done = float(ended > 0 and (gave_up or self._progress() >= 1))
+        # One process decides: clocks differ, and one that stops alone leaves the others waiting.
+        return bool(self._ranks.from_first([done], self.device)[0])
 
     def _learn(self, loader: BatchLoader, epoch: int, on_progress: OnProgress | None) -> dict[str, float]:
         """One pass over the training faces; mean losses and the rate."""
-        total_steps = self.steps_per_epoch * self.config.epochs
         sums: dict[str, float] = {}
         started_at, steps = self._clock(), 0
+        image_px = picture_px(self.config, self._shared_progress())
         self.network.train()
-        for batch in loader.epoch(epoch):
-            learning_rate = self._set_learning_rate()
-            values = self._step(batch)
+        for batch in loader.epoch(epoch, image_px):
+            progress = self._shared_progress()
+            if steps and progress >= 1:
+                break
+            rate = learning_rate(self.config, progress)
+            values = self._step(batch, rate)
             steps += 1
-            self.result.steps += 1
-            self.result.images += len(batch.genders)
             sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
             if on_progress:
-                on_progress(self.result.steps, total_steps, values | {"train/learning_rate": learning_rate})
-            if self._progress() >= 1:
-                break
-        rate = steps * self.config.batch_size / (self._clock() - started_at)
-        return {name: value / steps for name, value in sums.items()} | {"train/images_per_s": rate}
+                total = max(self.result.steps, round(self.result.steps / max(self._progress(), 1e-9)))
+                on_progress(self.result.steps, total, values | {"train/learning_rate": rate})
+        per_s = steps * self.config.batch_size / max(self._clock() - started_at, 1e-9)
+        means = {name: value / steps for name, value in sums.items()}
+        return means | {"train/images_per_s": per_s, "train/image_px": float(image_px)}
 
-    def _step(self, batch: FaceBatch) -> dict[str, float]:
-        values = self.gradients.compute(FaceBatch(*(tensor.to(self.device) for tensor in batch)))
-        # One bad batch early on must not throw the weights far off.
-        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+    def _step(self, batch: FaceBatch, rate: float) -> dict[str, float]:
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        on_device = FaceBatch(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
+        seed = (self.config.seed * 1_000_003 + self.result.steps) * self._ranks.count + self._ranks.rank
+        values = self.gradients.compute(on_device, seed)
+        if not math.isfinite(values["train/loss"]):
+            raise ModelError(
+                f"the loss is {values['train/loss']} at step {self.result.steps + 1}; "
+                f"try a learning_rate below {self.config.learning_rate}"
+            )
+        self._ranks.average(self.network.parameters())
+        nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
         self.optimiser.step()
+        self.mean.update(smoothing(self.config, self.result.steps))
+        self.result.steps += 1
+        self.result.images += self.config.batch_size
         return values
 
     def _progress(self) -> float:
@@ -163,29 +246,30 @@ class Training:
             return by_steps
         return max(by_steps, (self._clock() - self.started_at) / (60 * self.config.minutes))
 
-    def _set_learning_rate(self) -> float:
-        """Linear warm-up, then half a cosine down to zero (Loshchilov and Hutter, SGDR, ICLR 2017)."""
-        progress, warmup = min(self._progress(), 1.0), self.config.warmup_share
-        if progress < warmup:
-            share = progress / warmup
-        else:
-            share = 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.learning_rate * share
-        return self.config.learning_rate * share
+    def _shared_progress(self) -> float:
+        if self.config.minutes is None:
+            return self._progress()
+        return self._ranks.from_first([self._progress()], self.device)[0]
 
     def _validate(self) -> dict[str, float]:
-        scores = evaluate_faces(Predictor(self._checkpoint({}), self.config.device), self.validation_faces)
+        """Scores of the mean weights; only the first process has them."""
+        if not self._ranks.is_first:
+            return {}
+        predictor = Predictor(self._checkpoint({}), str(self.device))
+        scores = evaluate_faces(predictor, self.validation_faces)
         return {f"val/{name}": value for name, value in scores.items() if isinstance(value, float)}
 
     def _keep_if_best(self, epoch: int, metrics: dict[str, float]) -> None:
-        score = metrics["val/gender_accuracy"] + metrics["val/age_group_accuracy"]
-        if score > self.best_score:
-            self.best_score = score
-            self.result.best_epoch = epoch
-            self.result.checkpoint = self._checkpoint({"epoch": epoch, **metrics}).save(
-                Path(self.config.out_dir) / "best.safetensors"
-            )
+        """Keep the checkpoint of a better epoch; all processes know which one that is."""
+        score = metrics.get("val/gender_accuracy", 0.0) + metrics.get("val/age_group_accuracy", 0.0)
+        score = self._ranks.from_first([score], self.device)[0]
+        if score <= self.best_score:
+            return
+        self.best_score = score
+        self.result.best_epoch = epoch
+        if self._ranks.is_first:
+            checkpoint = self._checkpoint({"epoch": epoch, **metrics})
+            self.result.checkpoint = checkpoint.save(self.folder / "best.safetensors")
 
     def _checkpoint(self, metrics: dict[str, float]) -> Checkpoint:
         card = ModelCard(
@@ -196,7 +280,16 @@ class Training:
             licence=self.config.licence,
             metrics=metrics,
         )
-        return Checkpoint(self.network, card)
+        return Checkpoint(self.mean.network, card)
+
+    def _state(self) -> TrainingState:
+        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        tensors |= {f"mean.{name}": tensor for name, tensor in self.mean.network.state_dict().items()}
+        memory, numbers = optimiser_tensors(self.optimiser)
+        result: dict[str, Any] = asdict(self.result)
+        result["checkpoint"] = result["checkpoint"] and str(result["checkpoint"])
+        values = {"best_score": self.best_score, "optimiser": numbers, "result": result}
+        return TrainingState(tensors | memory, values, settings_of(self.config))
 
 
 def keep_freed_memory() -> None:
@@ -212,7 +305,33 @@ def keep_freed_memory() -> None:
         mallopt(mmap_max, 0)
 
 
-def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+def _start(config: TrainConfig) -> FaceNetwork:
+    """The network before the first step: by chance, or a trained one."""
+    if config.init is None:
+        return FaceNetwork(config.backbone, config.drop_rate)
+    checkpoint = Checkpoint.load(config.init)
+    if checkpoint.card.backbone != config.backbone:
+        raise ConfigError(
+            f"init {config.init} is a {checkpoint.card.backbone}, and backbone asks for {config.backbone}"
+        )
+    return checkpoint.network
+
+
+def _optimiser(network: nn.Module, config: TrainConfig, gradients: ShardedGradients) -> torch.optim.Optimizer:
     weights = [p for p in network.parameters() if p.ndim > 1]
     vectors = [p for p in network.parameters() if p.ndim <= 1]
-    return [{"params": weights, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    groups = [{"params": weights}, {"params": vectors, "weight_decay": 0.0}]
+    settings = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    if config.optimiser == "muon":
+        return Muon(groups, **settings, spread=gradients.spread)
+    if config.optimiser == "adamw":
+        return torch.optim.AdamW(groups, **settings, fused=True)
+    try:
+        return timm.optim.create_optimizer_v2(groups, config.optimiser, **settings)
+    except ValueError as error:
+        known = ", ".join(timm.optim.list_optimizers())
+        raise ModelError(f"timm has no optimiser {config.optimiser!r}; known: {known}") from error
+
+
+def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,68 @@
+"""Decoded pictures: the pictures of the pack, made once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_faces import face_rows, write_pack
+
+from toolkit.data.faces import FaceTable, load_faces
+from toolkit.data.store import decoded_pictures, square
+from toolkit.errors import DataError
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> FaceTable:
+    return load_faces(write_pack(tmp_path / "made.parquet"))
+
+
+def test_stored_pictures_are_those_of_the_pack(faces: FaceTable, tmp_path: Path) -> None:
+    stored = decoded_pictures(faces, 112, tmp_path / "store")
+
+    assert stored.shape == (18, 48, 48, 3)
+    assert all(np.array_equal(stored[index], faces.picture(index)) for index in range(18))
+
+
+def test_large_pictures_are_stored_smaller(faces: FaceTable, tmp_path: Path) -> None:
+    assert decoded_pictures(faces, 32, tmp_path).shape == (18, 32, 32, 3)
+
+
+def test_the_second_call_reads_the_file_of_the_first(faces: FaceTable, tmp_path: Path) -> None:
+    decoded_pictures(faces, 48, tmp_path / "store")
+    (path,) = (tmp_path / "store").iterdir()
+    os.utime(path, (0, 0))
+
+    decoded_pictures(faces, 48, tmp_path / "store")
+
+    assert path.stat().st_mtime == 0
+
+
+def test_each_split_has_a_file_of_its_own(faces: FaceTable, tmp_path: Path) -> None:
+    train = decoded_pictures(faces.split("train"), 48, tmp_path)
+    val = decoded_pictures(faces.split("val"), 48, tmp_path)
+
+    assert (len(train), len(val)) == (12, 6)
+    assert np.array_equal(val[0], faces.picture(12))
+
+
+def test_a_broken_picture_is_named_and_leaves_no_file(tmp_path: Path) -> None:
+    rows = face_rows(6)
+    rows.at[4, "image"] = b"broken"
+    rows.to_parquet(tmp_path / "made.parquet")
+
+    with pytest.raises(DataError, match=r"row 4 \(train/4.jpg\)"):
+        decoded_pictures(load_faces(tmp_path / "made.parquet"), 48, tmp_path / "store")
+
+    assert list((tmp_path / "store").iterdir()) == []
+
+
+def test_a_picture_that_is_not_square_keeps_its_proportions() -> None:
+    tall = np.zeros((40, 20, 3), np.uint8)
+    tall[:, :10] = 200
+
+    middle = square(tall, 20)[10, :, 0].tolist()
+
+    assert middle == [200] * 10 + [0] * 10

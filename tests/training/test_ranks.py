@@ -1,0 +1,82 @@
+"""Two processes train as one, on CPUs."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from made_faces import write_pack
+from safetensors.torch import load_file
+
+from toolkit.training.config import TrainConfig
+from toolkit.training.ranks import Ranks
+
+_TRAIN = """
+import json, os, sys
+from pathlib import Path
+from safetensors.torch import save_file
+from toolkit.training.config import TrainConfig
+from toolkit.training.loop import Training
+from toolkit.training.ranks import Ranks
+
+with Ranks() as ranks:
+    training = Training(TrainConfig(**json.loads(sys.argv[1])), ranks=ranks)
+    training.run()
+    weights = {name: p.detach().contiguous() for name, p in training.network.named_parameters()}
+    save_file(weights, Path(sys.argv[2]) / f"rank{ranks.rank}.safetensors")
+    told = {"best_epoch": training.result.best_epoch, "steps": training.result.steps}
+    (Path(sys.argv[2]) / f"rank{ranks.rank}.json").write_text(json.dumps(told))
+"""
+
+
+def test_two_processes_end_with_the_same_weights_and_one_checkpoint(tmp_path: Path) -> None:
+    config = TrainConfig(
+        data=str(write_pack(tmp_path / "made.parquet", train=48, val=12)),
+        backbone="test_resnet",
+        image_px=32,
+        epochs=2,
+        batch_size=8,
+        minutes=5.0,
+        device="cpu",
+        out_dir=str(tmp_path / "out"),
+    )
+    script = tmp_path / "together.py"
+    script.write_text(_TRAIN)
+
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port()}"]
+    done = subprocess.run(
+        [*command, str(script), json.dumps(asdict(config)), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, other = (load_file(tmp_path / f"rank{rank}.safetensors") for rank in (0, 1))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    told = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)]
+    assert told[0] == told[1] == {"best_epoch": told[0]["best_epoch"], "steps": 12}
+    assert (tmp_path / "out" / "best.safetensors").is_file()
+
+
+def test_one_process_is_the_first_and_averages_nothing() -> None:
+    with Ranks() as ranks:
+        parameter = torch.nn.Parameter(torch.zeros(2))
+        parameter.grad = torch.ones(2)
+        ranks.average([parameter])
+
+        assert ranks.is_first
+        assert parameter.grad.tolist() == [1.0, 1.0]
+        assert ranks.from_first([3.0], torch.device("cpu")) == [3.0]
+
+
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])

@@ -1,0 +1,41 @@
+"""The running mean of a network's weights: steadier than the weights, and what is validated and kept."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+
+from toolkit.models.network import FaceNetwork
+
+
+class MeanWeights:
+    """Follows a network while it learns.
+
+    Running statistics of batch normalisation are averaged along with the weights they belong to.
+
+    Args:
+        network: what is followed.
+
+    Attributes:
+        network: the mean, a network of its own, ready to predict.
+
+    Source: Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992; with decay as
+        in Tarvainen and Valpola, "Mean teachers are better role models", NeurIPS 2017.
+    """
+
+    def __init__(self, network: FaceNetwork) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self._followed = _floats(network)
+        self._means = _floats(self.network)
+
+    @torch.no_grad()
+    def update(self, decay: float) -> None:
+        """Go a step of 1 - ``decay`` towards the network; with 0 the mean becomes the network itself."""
+        torch._foreach_lerp_(self._means, self._followed, 1 - decay)
+
+
+def _floats(network: FaceNetwork) -> list[torch.Tensor]:
+    """All weights and statistics; counters of batches seen, which are whole numbers, are not averaged."""
+    tensors = [*network.parameters(), *network.buffers()]
+    return [tensor.detach() for tensor in tensors if tensor.is_floating_point()]
