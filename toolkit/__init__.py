@@ -6,7 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolkit.live.batch import BatchProcessor, FrameBatchProcessor
+    from toolkit.live.batch import BatchProcessor
+    from toolkit.live.batch_async import AsyncBatchProcessor
+    from toolkit.live.batch_frames import FrameBatchProcessor
     from toolkit.live.camera_pool import CameraPool, CameraWorker, camera_pool
     from toolkit.live.pipeline import LivePipeline
     from toolkit.live.source import open_source
@@ -16,10 +18,11 @@ if TYPE_CHECKING:
 
 # Loaded when first used: a worker needs no camera, a camera no torch, and `import toolkit` neither.
 _HOMES = {
+    "AsyncBatchProcessor": "toolkit.live.batch_async",
     "BatchProcessor": "toolkit.live.batch",
     "CameraPool": "toolkit.live.camera_pool",
     "CameraWorker": "toolkit.live.camera_pool",
-    "FrameBatchProcessor": "toolkit.live.batch",
+    "FrameBatchProcessor": "toolkit.live.batch_frames",
     "LivePipeline": "toolkit.live.pipeline",
     "Predictor": "toolkit.models.predictor",
     "TaskQueue": "toolkit.work.task_queue",
@@ -29,6 +32,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AsyncBatchProcessor",
     "BatchProcessor",
     "CameraPool",
     "CameraWorker",

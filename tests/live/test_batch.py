@@ -7,7 +7,8 @@ import pytest
 from waiting import wait_until
 
 from toolkit.errors import BatchSizeMismatch, ConfigError, ShapeError
-from toolkit.live.batch import BatchProcessor, FrameBatchProcessor
+from toolkit.live.batch import BatchProcessor
+from toolkit.live.batch_frames import FrameBatchProcessor
 
 
 def doubled(items):
@@ -56,8 +57,10 @@ def test_results_of_a_batch_that_fell_due_come_with_the_next_item():
 
 def test_every_thread_gets_the_result_of_its_own_item():
     wrong = []
+    all_there = threading.Barrier(16)
 
     def ask(first):
+        all_there.wait()
         for n in range(first, first + 50):
             if processor.submit(n).result(10) != 2 * n:
                 wrong.append(n)
@@ -73,6 +76,113 @@ def test_every_thread_gets_the_result_of_its_own_item():
     assert wrong == []
     assert statistics["items"] == 800
     assert statistics["mean_batch_size"] > 2
+
+
+def test_who_asks_alone_does_not_wait_for_others():
+    with BatchProcessor(batch_size=10, timeout=60, process_fn=doubled) as processor:
+        answers = [processor.submit(n).result(10) for n in range(5)]
+
+        assert answers == [0, 2, 4, 6, 8]
+        assert processor.get_statistics()["closed_early"] == 5
+
+
+def test_an_answer_somebody_waits_for_does_not_wait_for_others_though_another_thread_asked():
+    with BatchProcessor(batch_size=10, timeout=60, process_fn=doubled) as processor:
+        asked: list = []
+        asker = threading.Thread(target=lambda: asked.extend(processor.submit_many([1, 2])))
+        asker.start()
+        asker.join()
+
+        assert [answer.result(10) for answer in asked] == [2, 4]
+
+
+def test_callers_that_come_again_and_again_share_batches_and_sit_out_no_wait():
+    def slowly(items):
+        threading.Event().wait(0.01)
+        return items
+
+    def ask():
+        for n in range(20):
+            processor.submit(n).result(20)
+
+    with BatchProcessor(batch_size=32, timeout=1, process_fn=slowly) as processor:
+        callers = [threading.Thread(target=ask) for _ in range(4)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+        statistics = processor.get_statistics()
+
+    assert statistics["mean_batch_size"] > 2
+    # Only those who do not come any more are waited for in vain, each once.
+    assert statistics["closed_due"] <= 4
+
+
+def test_a_caller_that_gives_up_does_not_hold_up_those_behind_it():
+    gate = threading.Event()
+    results: list = []
+
+    def process(items):
+        gate.wait(10)
+        return items
+
+    with BatchProcessor(batch_size=3, timeout=60, process_fn=process) as processor:
+        first, *others = processor.submit_many("abc")
+        waiting = [threading.Thread(target=lambda a=a: results.append(a.result(20))) for a in others]
+        with pytest.raises(TimeoutError, match=r"within 0\.01 s"):
+            first.result(0.01)
+        for thread in waiting:
+            thread.start()
+        wait_until(lambda: processor._room.standing == 2)
+        gate.set()
+        for thread in waiting:
+            thread.join()
+
+    assert sorted(results) == ["b", "c"]
+    assert first.result(0) == "a"
+
+
+def test_two_threads_may_wait_for_the_same_answer():
+    gate = threading.Event()
+    results: list = []
+
+    def process(items):
+        gate.wait(10)
+        return items
+
+    with BatchProcessor(batch_size=1, timeout=0, process_fn=process) as processor:
+        answer = processor.submit("both")
+        waiting = [threading.Thread(target=lambda: results.append(answer.result(20))) for _ in range(2)]
+        for thread in waiting:
+            thread.start()
+        wait_until(lambda: processor._room.standing == 2)
+        gate.set()
+        for thread in waiting:
+            thread.join()
+
+    assert results == ["both", "both"]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), StopIteration("empty"), KeyError("x")])
+def test_whatever_the_function_raises_reaches_the_callers_and_the_processor_goes_on(error):
+    def process(items):
+        if items == ["bad"]:
+            raise error
+        return items
+
+    with BatchProcessor(batch_size=1, timeout=0, process_fn=process) as processor:
+        bad = processor.submit("bad")
+
+        assert bad.exception(10) is error
+        assert processor.submit("good").result(10) == "good"
+
+
+def test_a_function_that_returns_nothing_is_named():
+    with BatchProcessor(batch_size=1, timeout=0, process_fn=lambda items: None) as processor:
+        error = processor.submit(1).exception(10)
+
+    assert isinstance(error, BatchSizeMismatch)
+    assert "1 items went in, a NoneType came out" in str(error)
 
 
 def test_add_item_never_returns_another_callers_results():
