@@ -76,7 +76,7 @@ class LivePipeline:
         self._threads_each = max(1, self._workers // max(1, len(cameras)))
         is_ours = opener is open_source
         self._opener = partial(open_source, decode_threads=self._threads_each) if is_ours else opener
-        self._detector_name = detect.name
+        self._detect = detect
         self._listeners = list(listeners)
         self._stages = StageTimes()
         self._look = Look(detect, self.config, self._stages)
@@ -224,7 +224,7 @@ class LivePipeline:
             "frames_per_s_now": round(self._rate.per_s, 2),
             "latency_ms": self._latency.snapshot_ms(),
             "persons": sum(lane.tracker.persons for lane in lanes.values()),
-            "detector": self._detector_name,
+            "detector": self._detect.name,
             "looks": looks_together(lane.tracker.looks() for lane in lanes.values()),
             "stages": self._stages.snapshot(),
             "queues": {
@@ -305,25 +305,31 @@ class LivePipeline:
 
     def _finish(self, job: Job) -> None:
         """Count the votes, tell everybody, settle the frame."""
-        lane, tracker = job.lane, job.lane.tracker
-        if job.error is not None:
+        try:
+            result = self._result(job)
+        except Exception as error:  # noqa: BLE001 - what the model raised, or said amiss, fails this frame alone
             for track in job.asked:
-                tracker.withdraw(track)
-            self._fail(lane, job.frame, job.error)
+                job.lane.tracker.withdraw(track)
+            self._fail(job.lane, job.frame, error)
             return
-        for track, prediction in zip(job.asked, job.answers, strict=False):
-            tracker.vote(track, prediction)
-        answer = job.answers[0] if job.answers and not job.asked else None
-        tracks = tuple(map(tracker.with_label, job.tracks))
-        result = FrameResult(job.frame, tracks, time.monotonic(), answer)
-        for latency in (lane.latency, self._latency):
+        for latency in (job.lane.latency, self._latency):
             latency.add(result.latency_s)
-        for rate in (lane.rate, self._rate):
+        for rate in (job.lane.rate, self._rate):
             rate.tick()
         self._tell(result)
         self._stages.add("answer", result.finished_at - job.looked_at)
         self._stages.add("listeners", time.monotonic() - result.finished_at)
-        self._settle(lane, job.frame, "analysed")
+        self._settle(job.lane, job.frame, "analysed")
+
+    def _result(self, job: Job) -> FrameResult:
+        if job.error is not None:
+            raise job.error
+        tracker = job.lane.tracker
+        if isinstance(self._detect, WholeFrame):
+            return FrameResult(job.frame, (), time.monotonic(), job.answers[0])
+        for track, prediction in zip(job.asked, job.answers, strict=True):
+            tracker.vote(track, prediction)
+        return FrameResult(job.frame, tuple(map(tracker.with_label, job.tracks)), time.monotonic())
 
     def _tell(self, result: FrameResult) -> None:
         for listener in self._listeners:

@@ -134,14 +134,12 @@ def cut_faces(frame: Frame, boxes_xyxy: np.ndarray, margin: float) -> list[Crop]
 
 
 def _resized(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
-    """Halved by averages while it can be, then drawn to size: hardly any aliasing at little cost."""
+    """Halved while it can be, then drawn to size: little aliasing, at a fraction of INTER_AREA's cost."""
     width, height = size_wh
-    while (is_wide := image.shape[1] >= 2 * width) | (is_high := image.shape[0] >= 2 * height):
-        half = (image.shape[1] >> is_wide, image.shape[0] >> is_high)
-        image = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
-    if image.shape[1::-1] == size_wh:
-        return image
-    return cv2.resize(image, size_wh, interpolation=cv2.INTER_LINEAR)
+    while image.shape[1] >= 2 * width and image.shape[0] >= 2 * height:
+        # Exactly halfway between pixels, linear interpolation is the mean of four.
+        image = cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2))
+    return image if image.shape[1::-1] == size_wh else cv2.resize(image, size_wh)
 
 
 @cache
