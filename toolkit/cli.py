@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from toolkit.cli_bench import bench
+from toolkit.cli_evaluate import evaluate
 from toolkit.cli_queue import queue
 from toolkit.cli_worker import worker
 from toolkit.errors import ConfigError, ToolkitError
@@ -56,6 +57,7 @@ def main() -> None:
 
 
 cli.add_command(bench)
+cli.add_command(evaluate)
 cli.add_command(worker)
 cli.add_command(queue)
 
@@ -153,25 +155,6 @@ def train(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, json_
     write_json(json_path, result)
 
 
-@cli.command()
-@click.option("--data", default="fairface_test_128", show_default=True, help="A face pack, by name or path.")
-@click.option("--split", default="test", show_default=True, help="train, val, test, or all.")
-@click.option("--checkpoint", default="shipped", show_default=True, help="A trained model (.safetensors).")
-@click.option("--limit", type=int, help="Only the first so many faces.")
-@json_option
-def evaluate(data: str, split: str, checkpoint: str, limit: int | None, json_path: Path | None) -> None:
-    """Score a model on labelled faces: accuracy, age error and calibration, for all and for each group."""
-    with err.status("loading the model"):
-        from toolkit.learn_run import EvaluationConfig, run_evaluation
-    config = EvaluationConfig(data, None if split == "all" else split, checkpoint, limit)
-    with Progress(console=err) as progress:
-        bar = progress.add_task(f"{data}, {split}", total=None)
-        scores = run_evaluation(config, lambda done, total: progress.update(bar, completed=done, total=total))
-    out.print(_score_table(scores))
-    print_run(scores["mlflow_run_id"])
-    write_json(json_path, scores)
-
-
 def _run_live(experiment: Experiment, out_dir: Path | None, json_path: Path | None, blur_faces: bool) -> None:
     from toolkit.live.source import check_recordings
 
@@ -264,38 +247,6 @@ def _epoch_line(epoch: int, metrics: dict[str, float]) -> str:
         f"validation gender {metrics['val/gender_accuracy']:.1%}, "
         f"age group {metrics['val/age_group_accuracy']:.1%}, {metrics['train/images_per_s']:.0f} images/s"
     )
-
-
-_SCORES = {
-    "gender_accuracy": "gender",
-    "gender_accuracy_21_60": "at 21..60",
-    "age_mae_years": "years off",
-    "cs5": "within 5",
-    "age_group_accuracy": "age group",
-    "age_group_one_off": "one off",
-    "ece": "ECE",
-}
-
-
-def _score_table(scores: dict[str, Any]) -> Table:
-    table = Table(title="apparent gender (binary label of the data set) and age", box=SIMPLE_HEAD)
-    table.add_column("faces of", no_wrap=True)
-    for title in ("n", *_SCORES.values()):
-        table.add_column(title, justify="right")
-    table.add_row("all", *_score_cells(scores))
-    for kind, groups in scores["groups"].items():
-        table.add_section()
-        for name, of_group in groups.items():
-            table.add_row(f"{kind}: {name}", *_score_cells(of_group))
-    return table
-
-
-def _score_cells(scores: dict[str, Any]) -> list[str]:
-    cells = [str(scores["n"])]
-    for name in _SCORES:
-        value = scores[name]
-        cells.append("-" if value is None else f"{value:.2f}" if name == "age_mae_years" else f"{value:.1%}")
-    return cells
 
 
 def _named_source(text: str) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from toolkit.addresses import without_password
 from toolkit.bench.config import BenchConfig
 from toolkit.errors import ConfigError, did_you_mean
+from toolkit.evaluation.config import EvaluateConfig
 from toolkit.live.camera import CameraConfig
 from toolkit.live.pipeline import PipelineConfig
 from toolkit.training.config import TrainConfig
@@ -69,6 +70,7 @@ class Experiment:
         seed: of everything random; parts that have a seed of their own take this one unless they name one.
         live: the live run, if it asks for one.
         train: the training, if it asks for one.
+        evaluate: the evaluation, if it asks for one.
         bench: the benches, if it asks for any.
     """
 
@@ -77,6 +79,7 @@ class Experiment:
     seed: int = 0
     live: LiveConfig | None = None
     train: TrainConfig | None = None
+    evaluate: EvaluateConfig | None = None
     bench: BenchConfig | None = None
 
 
@@ -108,8 +111,9 @@ def load_experiment(
         values.setdefault("name", Path(chosen).stem)
     for override in overrides:
         _apply(values, override)
-    if "seed" in values and isinstance(values.get("train"), dict):
-        values["train"].setdefault("seed", values["seed"])
+    for part in ("train", "evaluate"):
+        if "seed" in values and isinstance(values.get(part), dict):
+            values[part].setdefault("seed", values["seed"])
     return build(Experiment, _with_variables(values), str(chosen or "settings"))
 
 

@@ -13,18 +13,14 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, mean_absolute_error
 
 from toolkit.data.faces import FaceTable
-from toolkit.evaluation.faces import (
-    evaluate_faces,
-    expected_calibration_error,
-    interval_distance,
-    score_predictions,
-)
+from toolkit.evaluation.faces import evaluate_faces, score_predictions
 from toolkit.evaluation.groups import (
     AGE_GROUPS,
     group_of_age,
     group_of_distribution,
     group_of_label,
 )
+from toolkit.evaluation.values import expected_calibration_error, interval_distance
 from toolkit.models.predictor import PredictionArrays
 
 
@@ -132,6 +128,7 @@ def test_groups_are_scored_apart_and_add_up() -> None:
         "gender": 4,
         "age_group": 4,
         "race": 4,
+        "race_gender": 4,
     }
     assert list(groups["age_group"]) == ["3-9", "20-29", "30-39", "70+"]
     female_right = [p > 0.5 for p in guesses.female_probability[[0, 2]]]
