@@ -131,4 +131,4 @@ def _noisy(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndar
 
 def _compressed(image: np.ndarray, quality: float) -> np.ndarray:
     _, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, round(quality)])
-    return cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    return np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import math
 import time
@@ -11,7 +10,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import timm.optim
 import torch
 from torch import nn
 
@@ -20,13 +18,12 @@ from toolkit.data.store import decoded_pictures
 from toolkit.errors import ConfigError, ModelError
 from toolkit.evaluation.faces import evaluate_faces
 from toolkit.models.checkpoint import Checkpoint, ModelCard
-from toolkit.models.network import FaceNetwork
 from toolkit.models.predictor import Predictor, pick_device
 from toolkit.training.average import MeanWeights
 from toolkit.training.batches import BatchLoader, FaceBatch
+from toolkit.training.beginning import first_network, keep_freed_memory, make_optimiser
 from toolkit.training.config import TrainConfig
 from toolkit.training.gradients import ShardedGradients
-from toolkit.training.muon import Muon
 from toolkit.training.ranks import Ranks
 from toolkit.training.schedule import learning_rate, picture_px, smoothing
 from toolkit.training.state import TrainingState, optimiser_tensors, restore_optimiser, settings_of
@@ -137,10 +134,10 @@ class Training:
             raise ConfigError(f"{len(self.faces)} faces do not fill a batch of {config.batch_size}")
 
         self.device = self._ranks.device(pick_device(config.device))
-        self.network = _start(config).to(self.device).to(memory_format=torch.channels_last)
+        self.network = first_network(config).to(self.device).to(memory_format=torch.channels_last)
         self.gradients = ShardedGradients(self.network, config)
         self.mean = MeanWeights(self.network)
-        self.optimiser = _optimiser(self.network, config, self.gradients)
+        self.optimiser = make_optimiser(self.network, config, self.gradients.spread)
         self.best_score = -math.inf
         self.started_at = self._clock()
 
@@ -290,47 +287,6 @@ class Training:
         result["checkpoint"] = result["checkpoint"] and str(result["checkpoint"])
         values = {"best_score": self.best_score, "optimiser": numbers, "result": result}
         return TrainingState(tensors | memory, values, settings_of(self.config))
-
-
-def keep_freed_memory() -> None:
-    """Let the C library keep memory it was given back, where it is glibc.
-
-    Every step frees and asks for the same large blocks again; returning them to the kernel in between cost
-    a fifth of the training rate in page faults.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt:
-        trim_threshold, mmap_max = -1, -4
-        mallopt(trim_threshold, -1)
-        mallopt(mmap_max, 0)
-
-
-def _start(config: TrainConfig) -> FaceNetwork:
-    """The network before the first step: by chance, or a trained one."""
-    if config.init is None:
-        return FaceNetwork(config.backbone, config.drop_rate)
-    checkpoint = Checkpoint.load(config.init)
-    if checkpoint.card.backbone != config.backbone:
-        raise ConfigError(
-            f"init {config.init} is a {checkpoint.card.backbone}, and backbone asks for {config.backbone}"
-        )
-    return checkpoint.network
-
-
-def _optimiser(network: nn.Module, config: TrainConfig, gradients: ShardedGradients) -> torch.optim.Optimizer:
-    weights = [p for p in network.parameters() if p.ndim > 1]
-    vectors = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [{"params": weights}, {"params": vectors, "weight_decay": 0.0}]
-    settings = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
-    if config.optimiser == "muon":
-        return Muon(groups, **settings, spread=gradients.spread)
-    if config.optimiser == "adamw":
-        return torch.optim.AdamW(groups, **settings, fused=True)
-    try:
-        return timm.optim.create_optimizer_v2(groups, config.optimiser, **settings)
-    except ValueError as error:
-        known = ", ".join(timm.optim.list_optimizers())
-        raise ModelError(f"timm has no optimiser {config.optimiser!r}; known: {known}") from error
 
 
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -25,6 +25,10 @@ _ITERATIONS = (
 """Coefficients of the five quintic iterations; from Jordan's modded-nanogpt, as in timm's ``quintic``."""
 
 
+Spread = Callable[..., Iterable[Any]]
+"""How a function is applied to columns of values: ``map``, or that of a pool of threads."""
+
+
 class Muon(torch.optim.Optimizer):
     """Momentum whose step is made orthogonal for every matrix and convolution; AdamW for the rest.
 
@@ -35,7 +39,7 @@ class Muon(torch.optim.Optimizer):
         groups: parameter groups, each with its ``weight_decay``.
         lr: learning rate; steps are scaled so that one suited to AdamW suits both kinds.
         weight_decay: for groups that name none.
-        spread: how a function is applied to many values: ``map``, or that of a pool of threads.
+        spread: how the matrices are spread over threads.
 
     Source: Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024; the step's scale
         from Liu et al., "Muon is scalable for LLM training", 2025, section 2.2.
@@ -46,7 +50,7 @@ class Muon(torch.optim.Optimizer):
         groups: Iterable[dict[str, Any]],
         lr: float,
         weight_decay: float,
-        spread: Callable[..., Iterable[Any]] = map,
+        spread: Spread = map,
     ) -> None:
         super().__init__(groups, {"lr": lr, "weight_decay": weight_decay})
         self._spread = spread
@@ -55,26 +59,28 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """One step by the gradients in ``.grad``."""
         tasks = [
-            (parameter, group["lr"], group["weight_decay"])
+            (parameter, parameter.grad, group["lr"], group["weight_decay"])
             for group in self.param_groups
             for parameter in group["params"]
             if parameter.grad is not None
         ]
         # The largest first: the threads end at about the same time.
         tasks.sort(key=lambda task: -task[0].numel())
-        for _ in self._spread(self._step_one, *zip(*tasks, strict=True)):
-            pass
+        # To a list: a pool's map keeps its errors until somebody looks.
+        list(self._spread(self._step_one, *zip(*tasks, strict=True)))
 
-    def _step_one(self, parameter: torch.Tensor, rate: float, weight_decay: float) -> None:
-        with torch.no_grad():
-            parameter.mul_(1 - rate * weight_decay)
-            if min(_as_matrix(parameter).shape) >= SMALLEST_SIDE:
-                self._orthogonal(parameter, rate)
-            else:
-                self._adam(parameter, rate)
+    @torch.no_grad()
+    def _step_one(
+        self, parameter: torch.Tensor, gradient: torch.Tensor, rate: float, weight_decay: float
+    ) -> None:
+        parameter.mul_(1 - rate * weight_decay)
+        if min(_as_matrix(parameter).shape) >= SMALLEST_SIDE:
+            self._orthogonal(parameter, gradient, rate)
+        else:
+            self._adam(parameter, gradient, rate)
 
-    def _orthogonal(self, parameter: torch.Tensor, rate: float) -> None:
-        gradient, state = parameter.grad, self.state[parameter]
+    def _orthogonal(self, parameter: torch.Tensor, gradient: torch.Tensor, rate: float) -> None:
+        state = self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
         state["momentum"].lerp_(gradient, 1 - MOMENTUM)
@@ -84,8 +90,8 @@ class Muon(torch.optim.Optimizer):
         scale = 0.2 * math.sqrt(max(step.shape))
         parameter.add_(orthogonalised(step).view(parameter.shape), alpha=-rate * scale)
 
-    def _adam(self, parameter: torch.Tensor, rate: float) -> None:
-        gradient, state = parameter.grad, self.state[parameter]
+    def _adam(self, parameter: torch.Tensor, gradient: torch.Tensor, rate: float) -> None:
+        state = self.state[parameter]
         if not state:
             state |= {"count": 0, "mean": torch.zeros_like(parameter), "square": torch.zeros_like(parameter)}
         state["count"] += 1

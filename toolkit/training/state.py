@@ -88,10 +88,12 @@ def settings_of(config: TrainConfig) -> dict[str, Any]:
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """An optimiser's memory as named tensors, and its plain numbers by the same names."""
-    tensors, numbers = {}, {}
+    tensors: dict[str, torch.Tensor] = {}
+    numbers: dict[str, Any] = {}
     for index, entries in optimiser.state_dict()["state"].items():
         for key, value in entries.items():
-            (tensors if isinstance(value, torch.Tensor) else numbers)[f"optimiser.{index}.{key}"] = value
+            known = tensors if isinstance(value, torch.Tensor) else numbers
+            known[f"optimiser.{index}.{key}"] = value
     return tensors, numbers
 
 
