@@ -112,3 +112,32 @@ def test_the_resolved_yaml_is_complete_and_holds_no_password(tmp_path):
     resolved = yaml.safe_load(text)
     assert resolved["live"]["cameras"]["door"] == "rtsp://***@door.example/1"
     assert resolved["live"]["pipeline"]["batch_size"] == 32
+
+
+PLACES = """live:
+  cameras: {door: door.mp4}
+  zones: {door: {till: {polygon: [[0, 0], [1, 0], [1, 1]]}}}
+  lines: {door: {gate: {start: [320, 0], end: [320, 360], unit: px}}}
+"""
+
+
+def test_zones_and_lines_belong_to_cameras_by_name(tmp_path):
+    live = load_experiment(written(tmp_path, PLACES)).live
+
+    assert live.zones["door"]["till"].polygon == ((0, 0), (1, 0), (1, 1))
+    assert live.lines["door"]["gate"].end == (320, 360)
+    assert "polygon" in as_yaml(live)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "named"),
+    [
+        ("polygon:", "polygn:", "did you mean 'polygon'"),
+        ("zones: {door", "zones: {dor", "did you mean 'door'"),
+        ("till", "the/till", "letters, digits"),
+        (", unit: px", "", "for pixels: unit: px"),
+    ],
+)
+def test_a_mistake_in_a_place_is_named(tmp_path, wrong, right, named):
+    with pytest.raises(ConfigError, match=named):
+        load_experiment(written(tmp_path, PLACES.replace(wrong, right)))

@@ -19,7 +19,7 @@ _PACKAGE = _ROOT / "toolkit"
 # Imports point down: a room may use what stands above it in this table. Rooms of one row may use each other,
 # but never in a circle, and the wings not at all: what one needs of another is passed in.
 _FLOORS = {
-    "ground": {"addresses", "crops", "errors", "records", "stats"},
+    "ground": {"addresses", "crops", "errors", "machine", "prometheus", "records", "resources", "stats"},
     "wings": {"data", "live", "models", "work"},
     "upper": {"evaluation", "tracking", "training"},
     "attic": {"analysis", "bench", "demo", "evaluate_run", "experiment", "learn_run", "live_run"},

@@ -1,11 +1,17 @@
-"""How a live run ends is how MLflow has it."""
+"""How a live run ends is how MLflow has it; what it counts, and what it does not wait for."""
 
+import socket
+
+import cv2
 import pytest
+from fakes import EchoModel, FixedDetector, Opener, picture
 
 from toolkit.errors import ConfigError
 from toolkit.experiment import Experiment, LiveConfig
 from toolkit.live.camera import CameraConfig
-from toolkit.live_run import run_live
+from toolkit.live.pipeline import LivePipeline
+from toolkit.live.zones import LineConfig, ZoneConfig
+from toolkit.live_run import LiveRun, run_live
 from toolkit.notebook.runs import newest_runs
 
 
@@ -48,3 +54,53 @@ def test_faces_are_cut_with_the_margin_that_suits_the_shipped_model():
     from toolkit.models.preprocess import LIVE_CROP_MARGIN
 
     assert PipelineConfig().crop_margin == LIVE_CROP_MARGIN
+
+
+def fake_street(**scripts):
+    """Makes pipelines over scripted cameras."""
+    parts = {"detect": FixedDetector(), "predict": EchoModel(), "opener": Opener(**scripts)}
+    return lambda config, listeners: LivePipeline(config.cameras, listeners=listeners, **parts)
+
+
+def finished(run: LiveRun):
+    run.start()
+    while not run.wait(0.05):
+        pass
+    return run.finish()
+
+
+def test_a_store_that_never_answers_takes_no_frame_from_the_street(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.getsockname()[1]}")
+        live = LiveConfig({"door": "door"})
+        make = fake_street(door=[[picture(n % 200) for n in range(300)]])
+        report = finished(LiveRun(Experiment("held", live=live), tmp_path, make=make))
+
+    assert report.statistics["cameras"]["door"]["analysed"] == 300
+    assert report.statistics["mlflow_run_id"] is None
+    assert list((tmp_path / "runs").glob("unsent-held-*.jsonl"))
+
+
+def test_zones_and_lines_are_counted_recorded_and_drawn(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    zones = {"door": {"all": ZoneConfig(((0, 0), (1, 0), (1, 1), (0, 1)))}}
+    lines = {"door": {"gate": LineConfig((0.9, 1.0), (0.9, 0.0))}}
+    live = LiveConfig({"door": "door"}, zones=zones, lines=lines)
+    make = fake_street(door=[[picture(n, width=256, height=192) for n in range(6)]])
+
+    report = finished(LiveRun(Experiment("places", live=live), tmp_path, make=make))
+
+    door = report.statistics["cameras"]["door"]
+    assert door["zones"]["all"] == {"inside": 1, "entered": 0, "left": 0, "persons": 1}
+    assert door["lines"]["gate"] == {"to_left": 0, "to_right": 0}
+    assert report.statistics["resources"]["cpu_s"] > 0
+    from mlflow import MlflowClient
+
+    run = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").get_run(report.statistics["mlflow_run_id"])
+    assert run.data.metrics["live/door/all/persons"] == 1
+    assert run.data.metrics["live/stage/detect_mean_ms"] > 0
+    saved = cv2.imread(str(report.pictures["door"]))
+    assert saved[150:180, 228:233].max() > 60 > saved[150:180, 60:200].max(), "the line"

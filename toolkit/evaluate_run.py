@@ -69,7 +69,7 @@ def run_evaluation(
         The scores of :func:`toolkit.evaluation.scores.score_table`, and ``subject``, ``data``, ``split``,
         ``data_sha256``; ``sample_of`` (faces in the set, None if all were taken); ``notes`` on the labels;
         ``gaps``, ``calibration``, ``confusion``; where asked for ``against`` and ``corruptions``;
-        ``mlflow_run_id``.
+        ``runtimes`` (model to what ran it); ``mlflow_run_id``.
 
     Raises:
         ConfigError: the experiment has no part ``evaluate``.
@@ -89,6 +89,7 @@ def run_evaluation(
     result["calibration"] = calibration_of(judged.tables[0], looking.fitted_on())
     if config.corruptions and judged.faces is not None:
         result["corruptions"] = looking.robustness(judged.faces)
+    result["runtimes"] = looking.runtimes()
     return _recorded(experiment, result, judged.tables[0], report)
 
 
@@ -150,6 +151,10 @@ class _Looking:
         measured = measure_robustness(predictor, chosen, clean, config.corruptions, config.seed, self._tell)
         return measured.as_plain()
 
+    def runtimes(self) -> dict[str, str]:
+        """What runs each model that was looked at."""
+        return {model: str(predictor.runtime) for model, predictor in self._predictors.items()}
+
     def _predicted(self, model: str, faces: FaceTable, what: str | None = None) -> PredictionTable:
         words = what or Path(model).stem
         return predict_faces(
@@ -161,7 +166,7 @@ class _Looking:
         from toolkit.models.predictor import Predictor
 
         if model not in self._predictors:
-            self._predictors[model] = Predictor.load(model, self.config.device)
+            self._predictors[model] = Predictor.load(model, self.config.device, runtime=self.config.runtime)
         return self._predictors[model]
 
     def _sampled(self, faces: FaceTable, limit: int | None) -> FaceTable:

@@ -19,8 +19,10 @@ from toolkit.bench.config import BenchConfig
 from toolkit.errors import ConfigError, did_you_mean
 from toolkit.evaluation.config import EvaluateConfig
 from toolkit.live.camera import CameraConfig
+from toolkit.live.people_counter import CountConfig
 from toolkit.live.pipeline import PipelineConfig
-from toolkit.training.config import TrainConfig
+from toolkit.live.zones import LineConfig, ZoneConfig
+from toolkit.training.config import SweepConfig, TrainConfig
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,9 @@ class LiveConfig:
         threads: torch's threads for the model; None leaves torch's own choice.
         camera: how cameras are read.
         pipeline: how the street runs.
+        zones: camera to name to a part of its picture, in which people are counted.
+        lines: camera to name to a line in its picture, at which those who cross are counted.
+        count: when a person counts.
     """
 
     cameras: dict[str, str | int]
@@ -48,16 +53,28 @@ class LiveConfig:
     threads: int | None = None
     camera: CameraConfig = field(default_factory=lambda: CameraConfig(realtime=True, retry=True))
     pipeline: PipelineConfig = field(default_factory=PipelineConfig)
+    zones: dict[str, dict[str, ZoneConfig]] = field(default_factory=dict)
+    lines: dict[str, dict[str, LineConfig]] = field(default_factory=dict)
+    count: CountConfig = field(default_factory=CountConfig)
 
     def __post_init__(self) -> None:
         if not self.cameras:
             raise ConfigError("a live run needs at least one camera: cameras: {door: 'rtsp://...'}")
-        for name in self.cameras:
+        places = [name for named in (*self.zones.values(), *self.lines.values()) for name in named]
+        for name in (*self.cameras, *places):
             # The name becomes part of metric names and of file names.
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-                raise ConfigError(f"a camera's name is made of letters, digits, _ . and -, got {name!r}")
+                raise ConfigError(
+                    f"the name of a camera, zone or line is made of letters, digits, _ . and -, got {name!r}"
+                )
         if self.duration_s is not None and not self.duration_s > 0:
             raise ConfigError(f"duration_s must be more than 0, got {self.duration_s}")
+        for camera in (*self.zones, *self.lines):
+            if camera not in self.cameras:
+                raise ConfigError(
+                    f"zones and lines belong to cameras of the run: there is no {camera!r}; "
+                    f"{did_you_mean(camera, self.cameras)}"
+                )
 
 
 @dataclass(frozen=True)
@@ -70,6 +87,7 @@ class Experiment:
         seed: of everything random; parts that have a seed of their own take this one unless they name one.
         live: the live run, if it asks for one.
         train: the training, if it asks for one.
+        sweep: what to vary of the training, if it asks for many.
         evaluate: the evaluation, if it asks for one.
         bench: the benches, if it asks for any.
     """
@@ -79,6 +97,7 @@ class Experiment:
     seed: int = 0
     live: LiveConfig | None = None
     train: TrainConfig | None = None
+    sweep: SweepConfig | None = None
     evaluate: EvaluateConfig | None = None
     bench: BenchConfig | None = None
 
@@ -219,8 +238,23 @@ def _completed(kind: Any, values: Mapping[str, Any], where: str) -> dict[str, An
             # Not the part's class defaults: a live run's cameras are real-time unless told otherwise.
             base = {} if default is dataclasses.MISSING else dataclasses.asdict(default())
             value = base | _completed(part, value, f"{where}: {key}")
+        elif isinstance(value, Mapping):
+            value = _named_parts(hints[key], value, f"{where}: {key}")
         complete[key] = value
     return complete
+
+
+def _named_parts(kind: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The values of a ``dict[str, X]``, every key known of those X that are dataclasses."""
+    [*_, inner] = typing.get_args(kind) or [None]
+    parts: dict[str, Any] = {}
+    for name, value in values.items():
+        parts[name] = value
+        if isinstance(value, Mapping) and typing.get_origin(inner) is dict:
+            parts[name] = _named_parts(inner, value, f"{where}: {name}")
+        elif isinstance(value, Mapping) and dataclasses.is_dataclass(inner):
+            parts[name] = _completed(inner, value, f"{where}: {name}")
+    return parts
 
 
 def _dataclass_in(kind: Any) -> Any:

@@ -16,10 +16,14 @@ from toolkit.errors import ConfigError, ModelError, SourceError
 from toolkit.experiment import Experiment, LiveConfig, as_plain, as_yaml
 from toolkit.live.detect import FaceDetector, HaarDetector, YuNetDetector
 from toolkit.live.listeners import BestPictures, LabelLog
+from toolkit.live.overlay import draw_zones
+from toolkit.live.people_counter import PeopleCounter
 from toolkit.live.picture import annotate, encode_jpeg
 from toolkit.live.pipeline import Listener, LivePipeline
 from toolkit.models.catalogue import find_model
 from toolkit.models.predictor import Predictor
+from toolkit.records import FrameResult
+from toolkit.resources import ResourceMeter
 from toolkit.tracking import RunRecord, prepare_store, run_name
 
 logger = logging.getLogger(__name__)
@@ -38,7 +42,7 @@ class LiveReport:
     """What a live run leaves.
 
     Attributes:
-        statistics: see :meth:`LivePipeline.statistics`, with ``elapsed_s`` and ``mlflow_run_id``.
+        statistics: see :meth:`LiveRun.statistics`, with ``elapsed_s`` and ``mlflow_run_id``.
         labels: rows of who was labelled what, and when.
         pictures: camera to its annotated sample picture.
     """
@@ -121,12 +125,16 @@ class LiveRun:
                 f"experiment {experiment.name!r} has no part 'live': live: {{cameras: {{...}}}}"
             )
         self._experiment = experiment
+        self._live = experiment.live
         self._duration_s = math.inf if experiment.live.duration_s is None else experiment.live.duration_s
         self._out_dir = out_dir
         self._blur_faces = blur_faces
         self._best = BestPictures()
         self._labels = LabelLog()
-        self._pipeline = make(experiment.live, (self._best, self._labels, *listeners))
+        self._counter = PeopleCounter(experiment.live.zones, experiment.live.lines, experiment.live.count)
+        self._resources = ResourceMeter()
+        own = (self._best, self._labels, self._counter)
+        self._pipeline = make(experiment.live, (*own, *listeners))
 
     def start(self) -> None:
         """Open the cameras and begin to record.
@@ -149,8 +157,21 @@ class LiveRun:
         return time.monotonic() - self._started
 
     def statistics(self) -> dict[str, Any]:
-        """See :meth:`LivePipeline.statistics`."""
-        return self._pipeline.statistics()
+        """See :meth:`LivePipeline.statistics`; with ``resources`` (:meth:`ResourceMeter.snapshot`), and with
+        the ``zones`` and ``lines`` of each camera (:meth:`PeopleCounter.counts`).
+        """
+        statistics = self._pipeline.statistics() | {"resources": self._resources.snapshot()}
+        for camera, values in statistics["cameras"].items():
+            values |= self._counter.counts(camera)
+        return statistics
+
+    def picture(self, result: FrameResult, blur_faces: bool = True, width_px: int = 1280) -> np.ndarray:
+        """A result as a picture: boxes, labels, zones, lines and their counts now; (H, W, 3) uint8 BGR."""
+        image, camera = annotate(result, blur_faces, width_px), result.frame.camera
+        live, counts = self._live, self._counter.counts(camera)
+        zones, lines = live.zones.get(camera, {}), live.lines.get(camera, {})
+        draw_zones(image, result.frame.size_wh, zones, lines, counts)
+        return image
 
     def wait(self, timeout_s: float) -> bool:
         """Let it run for ``timeout_s``; call it several times a second, the rates are recorded here.
@@ -162,7 +183,7 @@ class LiveRun:
             return True
         if time.monotonic() - self._recorded_at >= 1.0:
             self._recorded_at = time.monotonic()
-            self._record_rates()
+            self._record_now()
         return self.elapsed_s >= self._duration_s
 
     def finish(self, status: str = "FINISHED") -> LiveReport:
@@ -170,7 +191,7 @@ class LiveRun:
         elapsed_s = self.elapsed_s
         self._pipeline.stop()
         statistics = self.statistics() | {"elapsed_s": round(elapsed_s, 3)}
-        pictures = _save_pictures(self._best, self._out_dir, self._blur_faces)
+        pictures = self._save_pictures()
         for path in pictures.values():
             self._record.log_file(path, "pictures")
         self._record.log_metrics(live_metrics(statistics), step=round(elapsed_s))
@@ -178,11 +199,21 @@ class LiveRun:
         statistics["mlflow_run_id"] = self._record.close(status)
         return LiveReport(statistics, self._labels.rows(), pictures)
 
-    def _record_rates(self) -> None:
+    def _record_now(self) -> None:
+        """One call a second: what the last seconds were like, and the counts so far."""
         statistics = self.statistics()
-        now = {"live/fps_now": statistics["frames_per_s_now"]}
+        now: dict[str, float | None] = {"live/fps_now": statistics["frames_per_s_now"]}
         now |= {f"live/{c}/fps_now": v["frames_per_s_now"] for c, v in statistics["cameras"].items()}
-        self._record.log_metrics(now, step=round(self.elapsed_s))
+        self._record.log_metrics(live_metrics(statistics) | now, step=round(self.elapsed_s))
+
+    def _save_pictures(self) -> dict[str, Path]:
+        pictures = {}
+        for camera, result in self._best.results().items():
+            path = self._out_dir / f"{camera}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encode_jpeg(self.picture(result, self._blur_faces), quality=90))
+            pictures[camera] = path
+        return pictures
 
 
 def run_live(
@@ -212,18 +243,27 @@ def run_live(
 
 def live_metrics(statistics: dict[str, Any]) -> dict[str, float | None]:
     """Metric names as they stand in MLflow: ``live/<camera>/fps``, ``live/latency_p99_ms``, ..."""
+    used = statistics["resources"]
     metrics: dict[str, float | None] = {
         "live/fps": statistics["frames_per_s"],
         "live/persons": statistics["persons"],
         "live/batch_size_mean": statistics["batches"]["mean_batch_size"],
+        "live/looks_saved_fraction": statistics["looks"]["saved_fraction"],
+        "live/cpu_cores_used": used["cpu_cores_used"],
+        "live/memory_mb": used["memory_mb"],
     }
-    for name, milliseconds in statistics["latency_ms"].items():
-        metrics[f"live/latency_{name}_ms"] = milliseconds
+    metrics |= {f"live/latency_{name}_ms": value for name, value in statistics["latency_ms"].items()}
+    metrics |= {f"live/stage/{name}_mean_ms": row["mean_ms"] for name, row in statistics["stages"].items()}
+    metrics |= {f"live/queue/{name}": depth for name, depth in statistics["queues"].items()}
+    metrics |= {f"live/gpu{n}_busy_fraction": gpu["busy_fraction"] for n, gpu in enumerate(used["gpus"])}
     for camera, values in statistics["cameras"].items():
         metrics[f"live/{camera}/fps"] = values["frames_per_s"]
         metrics[f"live/{camera}/latency_p99_ms"] = values["latency_ms"]["p99"]
         for count in ("read", "analysed", "skipped", "failed", "persons"):
             metrics[f"live/{camera}/{count}"] = values[count]
+        for place in (values["zones"], values["lines"]):
+            for name, counts in place.items():
+                metrics |= {f"live/{camera}/{name}/{key}": number for key, number in counts.items()}
     return metrics
 
 
@@ -239,13 +279,3 @@ def _refuse_if_none_is_there(pipeline: LivePipeline) -> None:
         if not states <= {"connecting", "retrying"}:
             return
         time.sleep(_LOOK_S)
-
-
-def _save_pictures(best: BestPictures, out_dir: Path, blur_faces: bool) -> dict[str, Path]:
-    pictures = {}
-    for camera, result in best.results().items():
-        path = out_dir / f"{camera}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode_jpeg(annotate(result, blur_faces, width_px=1280), quality=90))
-        pictures[camera] = path
-    return pictures

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# Statistic, name and help; a gauge goes up and down, a counter is never less than it was.
+from toolkit.prometheus import Metric, exposition
+
+# Statistic, name and help.
 _GAUGES = {
     "waiting": ("waiting", "Tasks that nobody has taken yet, delayed ones included."),
     "delayed": ("delayed", "Tasks that are not due yet."),
@@ -33,31 +35,23 @@ def prometheus_text(queues: Mapping[str, Mapping[str, Any]]) -> str:
     Args:
         queues: :meth:`TaskQueue.statistics` by name of the queue.
 
-    Source: Prometheus documentation, "Exposition formats", text-based format 0.0.4.
-
     >>> print(prometheus_text({"faces": {"waiting": 3}}), end="")
     # HELP toolkit_queue_waiting Tasks that nobody has taken yet, delayed ones included.
     # TYPE toolkit_queue_waiting gauge
     toolkit_queue_waiting{queue="faces"} 3
     """
-    lines: list[str] = []
-    for key, (name, text) in _GAUGES.items():
-        lines += _metric(f"toolkit_queue_{name}", "gauge", text, _values(queues, key))
-    for key, text in _COUNTERS.items():
-        lines += _metric(f"toolkit_queue_{key}_total", "counter", text, _values(queues, key))
-    return "".join(f"{line}\n" for line in lines)
+    gauges = [
+        Metric(f"toolkit_queue_{name}", "gauge", text, _samples(queues, key))
+        for key, (name, text) in _GAUGES.items()
+    ]
+    counters = [
+        Metric(f"toolkit_queue_{key}_total", "counter", text, _samples(queues, key))
+        for key, text in _COUNTERS.items()
+    ]
+    return exposition(gauges + counters)
 
 
-def _values(queues: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, float]:
-    return {name: numbers[key] or 0 for name, numbers in queues.items() if key in numbers}
-
-
-def _metric(name: str, kind: str, text: str, values: Mapping[str, float]) -> list[str]:
-    if not values:
-        return []
-    samples = [f'{name}{{queue="{_escaped(queue)}"}} {value}' for queue, value in values.items()]
-    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *samples]
-
-
-def _escaped(label: str) -> str:
-    return label.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+def _samples(
+    queues: Mapping[str, Mapping[str, Any]], key: str
+) -> tuple[tuple[Mapping[str, str], float], ...]:
+    return tuple(({"queue": name}, numbers[key] or 0) for name, numbers in queues.items() if key in numbers)
