@@ -175,6 +175,17 @@ def test_a_wrong_password_is_told_without_the_password_and_not_tried_often(clip_
         assert server.connections == 2
 
 
+def test_a_camera_that_is_slow_to_answer_gets_the_whole_time_to_open(clip_path):
+    with RtspServer({"cam": clip_path}) as server:
+        # Reading would break off a wait after 0.2 s.
+        server.answer_after_s = 0.3
+        source = open_source(server.url("cam"), open_timeout_s=10.0, read_timeout_s=0.4)
+        frame = source.read()
+        source.close()
+
+    assert number_in(frame.image) == 0
+
+
 def test_a_reader_that_fell_behind_goes_on_with_what_is_new(clip_path):
     with RtspServer({"cam": clip_path}) as server:
         source = open_source(server.url("cam"))

@@ -39,14 +39,17 @@ _REASONS: dict[type[Exception], str] = {
 
 
 def open_container(
-    address: str, *, options: Mapping[str, str] | None = None, timeouts_s: tuple[float, float] | None = None
+    address: str,
+    *,
+    options: Mapping[str, str] | None = None,
+    timeouts_s: tuple[float, float | None] | None = None,
 ) -> InputContainer:
     """Open ``address`` for reading and make sure that it holds moving pictures.
 
     Args:
         address: a path or URL.
         options: FFmpeg's options for the demuxer.
-        timeouts_s: how long opening, and each read, may take.
+        timeouts_s: how long opening, and each read, may take; the latter may have its limit in ``options``.
 
     Raises:
         SourceError: it cannot be opened, or has no video in it; the text says what to do.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Literal
 
 import av
+from av.container import InputContainer
 
 from toolkit.addresses import without_password
 from toolkit.errors import AccessRefused, SourceError
@@ -27,7 +28,9 @@ _RTSP_OPTIONS = {"probesize": "32", "fpsprobesize": "0"}
 _CODECS_CUT_LATE = {"h264", "hevc"}
 
 # RTSP can be read on after a wait that was broken off, so it is broken off that often to see whether the
-# source was closed. HTTP cannot.
+# source was closed. HTTP cannot. FFmpeg itself breaks it off: PyAV's own limit asks Python for the time at
+# each of some sixty looks at the network for a picture, and beside two threads busy in Python four cameras
+# of 25 pictures a second gave 16.
 _LOOK_UP_S = 1.0
 
 # Key frames of thrifty cameras lie 10 to 20 s apart, and before the first one nothing can be decoded.
@@ -74,18 +77,20 @@ class NetworkSource(InterruptibleSource):
     ) -> None:
         super().__init__(camera, url)
         is_rtsp = url.lower().startswith("rtsp")
-        options = _RTSP_OPTIONS | {"rtsp_transport": transport} if is_rtsp else {}
+        self._clock = clock
         self._read_timeout_s = read_timeout_s
         # When an RTSP stream falls silent, the first wait that is broken off brings out the picture that
         # waited for the next one, and only the second one is silence.
         self._wait_s = min(_LOOK_UP_S, read_timeout_s / 2) if is_rtsp else read_timeout_s
         try:
-            self._container = open_container(url, options=options, timeouts_s=(open_timeout_s, self._wait_s))
+            if is_rtsp:
+                self._container = self._open_rtsp(url, transport, open_timeout_s)
+            else:
+                self._container = open_container(url, timeouts_s=(open_timeout_s, read_timeout_s))
         except SourceError as error:
             if isinstance(error.__cause__, av.HTTPUnauthorizedError | av.HTTPForbiddenError):
                 raise AccessRefused(str(error)) from error.__cause__
             raise
-        self._clock = clock
         self._decoder = VideoDecoder(self._container, low_latency=True)
         self._packets = self._decoder.packets()
         self._decoded: deque[tuple[float, av.VideoFrame]] = deque()
@@ -113,6 +118,28 @@ class NetworkSource(InterruptibleSource):
         """See :class:`SourceHealth`."""
         clock = self._media_clock
         return SourceHealth(self.corrupt_packets, self._stale_pictures, clock.behind_s, clock.drift_ppm)
+
+    def _open_rtsp(self, url: str, transport: Transport, open_timeout_s: float) -> InputContainer:
+        """Open with the short wait that reading is to have; a camera that is slow to answer gets the rest."""
+        asked_at = self._clock()
+
+        def open_within(limit_s: float) -> InputContainer:
+            options = {"rtsp_transport": transport, "timeout": str(round(self._wait_s * 1e6))}
+            return open_container(url, options=_RTSP_OPTIONS | options, timeouts_s=(limit_s, None))
+
+        try:
+            return open_within(open_timeout_s)
+        except SourceError:
+            waited_s = self._clock() - asked_at
+            if not self._wait_s <= waited_s < open_timeout_s:
+                raise
+        self._wait_s = open_timeout_s - waited_s
+        try:
+            return open_within(self._wait_s)
+        except SourceError as error:
+            if self._clock() - asked_at < open_timeout_s:
+                raise
+            raise SourceError(f"cannot open {self.address}: {silence(open_timeout_s)}") from error.__cause__
 
     def _next_picture(self) -> Picture | None:
         deadline = self._clock() + max(_NO_PICTURE_S, self._read_timeout_s)

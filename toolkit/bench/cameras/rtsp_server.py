@@ -44,6 +44,7 @@ class RtspServer:
         is_frozen: while set, nothing is sent, though connections stay open.
         loss: share of the packets that get lost where a client asked for UDP, 0..1.
         damage: share of the packets whose second half arrives as zeros, 0..1.
+        answer_after_s: how long each answer to a request takes.
         connections: clients that ever came.
         sent_at: monotonic seconds at which the newest client was sent each of its pictures.
     """
@@ -62,6 +63,7 @@ class RtspServer:
         self.is_frozen = threading.Event()
         self.loss = 0.0
         self.damage = 0.0
+        self.answer_after_s = 0.0
         self.connections = 0
         self.sent_at: dict[int, float] = {}
         self._stopping = threading.Event()
@@ -171,6 +173,7 @@ class _Client:
         return method != "TEARDOWN"
 
     def _answer(self, method: str, name: str, headers: Mapping[str, str]) -> None:
+        time.sleep(self._server.answer_after_s)
         status, extra, body = 200, [f"CSeq: {headers.get('cseq', '0')}", "Session: 1"], ""
         film = self._server.films.get(name)
         expected = self._server.authorization
