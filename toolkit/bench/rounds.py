@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from toolkit.bench.apart import MeasurementFailed, call_apart
+from toolkit.errors import ConfigError, did_you_mean
 
 # What contenders write while they are measured does not wait for a disk.
 _SHARED_MEMORY = "/dev/shm"
@@ -55,6 +56,7 @@ class Case:
         limit: name of the limit that ours is held against.
         figure: the key of a measurement that is compared.
         less_is_better: as for a latency.
+        unit: of the compared figure, for people.
     """
 
     name: str
@@ -65,6 +67,19 @@ class Case:
     limit: str
     figure: str = "rate_per_s"
     less_is_better: bool = False
+    unit: str = "tasks/s"
+
+
+def check_names(what: str, asked: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse names that are not there.
+
+    Raises:
+        ConfigError: the first one that is not, and the nearest that is.
+    """
+    names = list(known)
+    for name in asked:
+        if name not in names:
+            raise ConfigError(f"there is no {what} {name!r}; {did_you_mean(name, names)}")
 
 
 def run_rounds(
@@ -101,11 +116,11 @@ def summary(
     """Medians of a case's measurements, and ours against the best peer and the limit.
 
     Returns:
-        ``title``; ``figure``, the name of the compared one; ``contenders``: by name ``kind``, the medians,
-        ``spread`` (lowest and highest of the compared figure), ``runs`` (the measurements themselves), or
-        ``missing`` or ``error``, why there is none; ``limits``: the compared figure of each limit;
-        ``ratios``: of our best to the best peer (``vs_best_peer``) and to the case's limit (``vs_limit``),
-        None without one, and who those were.
+        ``title``; ``figure``, the name of the compared one, and its ``unit``; ``contenders``: by name
+        ``kind``, the medians, ``spread`` (lowest and highest of the compared figure), ``runs`` (the
+        measurements themselves), or ``missing`` or ``error``, why there is none; ``limits``: the compared
+        figure of each limit; ``ratios``: of our best to the best peer (``vs_best_peer``) and to the case's
+        limit (``vs_limit``), None without one, and who those were.
     """
     told = {name: _medians(case, contenders[name].kind, runs) for name, runs in measured.items()}
 
@@ -126,6 +141,7 @@ def summary(
     return {
         "title": case.title,
         "figure": case.figure,
+        "unit": case.unit,
         "contenders": told,
         "limits": {n: c[case.figure] for n, c in told.items() if c["kind"] == "limit" and case.figure in c},
         "ratios": {**ratios, "ours": ours, "best_peer": peer, "limit": case.limit},

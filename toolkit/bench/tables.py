@@ -14,12 +14,14 @@ def case_table(case: dict[str, Any]) -> Table:
     table = Table(title=case["title"], title_justify="left", box=SIMPLE_HEAD)
     table.add_column("contender", no_wrap=True)
     table.add_column("kind", no_wrap=True)
-    for title in ("p50", "p99") if latencies else ("tasks/s",):
+    for title in ("p50", "p99") if latencies else (case["unit"],):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("lowest .. highest", justify="right", no_wrap=True)
     table.add_column("")
     for name, told in case["contenders"].items():
-        table.add_row(name, told["kind"], *_cells(told, latencies), told.get("missing") or told.get("error"))
+        table.add_row(
+            name, told["kind"], *_cells(told, case["figure"]), told.get("missing") or told.get("error")
+        )
     return table
 
 
@@ -39,9 +41,10 @@ def ratio_line(case: dict[str, Any]) -> str:
     return f"{ratios['ours']}: {', '.join(parts)}" if parts else ""
 
 
-def _cells(told: dict[str, Any], latencies: bool) -> list[str]:
+def _cells(told: dict[str, Any], figure: str) -> list[str]:
+    latencies = figure == "p50_ms"
     if "spread" not in told:
         return [""] * (3 if latencies else 2)
-    form = "{:.2f}".format if latencies else "{:,.0f}".format
-    figures = [told["p50_ms"], told["p99_ms"]] if latencies else [told["rate_per_s"]]
+    form = "{:,.0f}".format if figure == "rate_per_s" else "{:.2f}".format
+    figures = [told["p50_ms"], told["p99_ms"]] if latencies else [told[figure]]
     return [*map(form, figures), " .. ".join(map(form, told["spread"]))]

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 from toolkit.bench.config import QueueBenchConfig
-from toolkit.bench.rounds import Case, Contender
-from toolkit.errors import ConfigError, did_you_mean
+from toolkit.bench.rounds import Case, Contender, check_names
 
 _HERE = __package__
 
@@ -48,8 +44,8 @@ def queue_cases(config: QueueBenchConfig) -> list[Case]:
         ConfigError: there is no such case or contender.
     """
     cases = {case.name: case for case in _cases(config)}
-    _check("case", config.cases, cases)
-    _check("contender", config.contenders, CONTENDERS)
+    check_names("case", config.cases, cases)
+    check_names("contender", config.contenders, CONTENDERS)
     return [case for name, case in cases.items() if name in (config.cases or cases)]
 
 
@@ -102,9 +98,3 @@ _OVER_REDIS = ("ours-through-redis", "raw-streams-pictures")
 
 def _chosen(names: tuple[str, ...], config: QueueBenchConfig) -> tuple[str, ...]:
     return tuple(name for name in names if name in (config.contenders or names))
-
-
-def _check(what: str, asked: Iterable[str], known: Any) -> None:
-    for name in asked:
-        if name not in known:
-            raise ConfigError(f"there is no {what} {name!r}; {did_you_mean(name, known)}")
