@@ -60,8 +60,9 @@ class LiveConfig:
     def __post_init__(self) -> None:
         if not self.cameras:
             raise ConfigError("a live run needs at least one camera: cameras: {door: 'rtsp://...'}")
-        places = [name for named in (*self.zones.values(), *self.lines.values()) for name in named]
-        for name in (*self.cameras, *places):
+        zones = [name for of_camera in self.zones.values() for name in of_camera]
+        lines = [name for of_camera in self.lines.values() for name in of_camera]
+        for name in (*self.cameras, *zones, *lines):
             # The name becomes part of metric names and of file names.
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
                 raise ConfigError(

@@ -150,14 +150,15 @@ class StageTimes:
 
     def snapshot(self) -> dict[str, dict[str, Any]]:
         """Per stage ``{"count", "total_s", "mean_ms", "p50_ms", "p95_ms", "p99_ms"}``, first seen first."""
-        rows = {}
+        rows: dict[str, dict[str, Any]] = {}
         for stage, meter in dict(self._meters).items():
             count, total_s = meter.count, meter.total_s
             rows[stage] = {
                 "count": count,
                 "total_s": round(total_s, 4),
                 "mean_ms": round(1000 * total_s / max(count, 1), 3),
-            } | {f"{name}_ms": value for name, value in meter.snapshot_ms().items()}
+            }
+            rows[stage] |= {f"{name}_ms": value for name, value in meter.snapshot_ms().items()}
         return rows
 
 

@@ -1,0 +1,270 @@
+"""The commands ``toolkit live`` and ``toolkit demo``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from toolkit.errors import ConfigError
+from toolkit.terminal import (
+    FILE,
+    FOLDER,
+    err,
+    json_option,
+    load,
+    new_folder,
+    out,
+    plain,
+    print_run,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from toolkit.experiment import Experiment
+    from toolkit.live_run import LiveReport
+
+Show = Callable[[dict[str, Any], float], None]
+"""``show(statistics, elapsed_s)``, several times a second."""
+
+_METRICS_EVERY_S = 1.0
+
+out_option = click.option("--out", "out_dir", type=FOLDER, help="Folder for what the run leaves.")
+
+
+@click.command()
+@click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
+@click.option(
+    "-c", "--camera", "cameras", multiple=True, metavar="NAME=SOURCE", help="A camera; may be repeated."
+)
+@click.option("--duration", "duration_s", type=float, metavar="SECONDS", help="Stop after this long.")
+@click.option("--loop", is_flag=True, help="Start recordings over when they end.")
+@click.option("--every-frame", is_flag=True, help="Analyse every frame of recordings, however long it takes.")
+@click.option("--no-blur", is_flag=True, help="Leave faces recognisable in the sample pictures.")
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    help="Serve the numbers to Prometheus on this port of 127.0.0.1; 0 takes a free one.",
+)
+@click.option("--metrics-file", type=FILE, help="Write them here every second, for its textfile collector.")
+@out_option
+@json_option
+def live(
+    experiment_and_overrides: tuple[str, ...],
+    cameras: tuple[str, ...],
+    duration_s: float | None,
+    loop: bool,
+    every_frame: bool,
+    no_blur: bool,
+    metrics_port: int | None,
+    metrics_file: Path | None,
+    out_dir: Path | None,
+    json_path: Path | None,
+) -> None:
+    """Run cameras live: find, label and follow people, and record the run in MLflow.
+
+    SOURCE is a video file, a GIF, a folder of pictures, a USB number (0) or an address (rtsp://, http://).
+    Recordings are played at their own pace, as if they were cameras. Settings come from an EXPERIMENT (YAML),
+    from KEY=VALUE such as live.pipeline.batch_size=16, and from the options. People are counted in zones and
+    at lines:
+
+    \b
+      toolkit live --camera door=rtsp://door.example/1 --camera hall=hall.mp4
+      toolkit live experiments/live-four-videos.yaml live.duration_s=60
+      toolkit live -c door=0 'live.lines.door.gate={start: [0.5, 1], end: [0.5, 0]}'
+    """
+    given = {"realtime": False if every_frame else None, "loop": loop or None}
+    settings: dict[str, Any] = {"camera": {key: value for key, value in given.items() if value is not None}}
+    if cameras:
+        settings["cameras"] = dict(map(_named_source, cameras))
+    if duration_s is not None:
+        settings["duration_s"] = duration_s
+    if not (cameras or any("=" not in word for word in experiment_and_overrides)):
+        raise ConfigError("which cameras? Give --camera NAME=SOURCE, once for each, or an experiment (YAML)")
+    experiment = load("live", "live", experiment_and_overrides, settings)
+    with _metrics(metrics_port, metrics_file) as publish:
+        _run_live(experiment, out_dir, json_path, not no_blur, publish)
+
+
+@click.command()
+@click.option("--duration", "duration_s", type=float, default=15.0, show_default=True, metavar="SECONDS")
+@out_option
+@json_option
+def demo(duration_s: float, out_dir: Path | None, json_path: Path | None) -> None:
+    """A live run on what this machine has.
+
+    With TOOLKIT_DATA (or ../shared/data) four real videos play as four cameras; without it, clips made here,
+    one of which moves the public-domain portrait that comes with matplotlib.
+    """
+    from toolkit.demo import demo_cameras
+
+    with err.status("preparing the cameras"):
+        cameras = demo_cameras()
+    settings = {"cameras": cameras, "duration_s": duration_s, "camera": {"loop": True}}
+    _run_live(load("demo", "live", (), settings), out_dir, json_path)
+
+
+def _run_live(
+    experiment: Experiment,
+    out_dir: Path | None,
+    json_path: Path | None,
+    blur_faces: bool = True,
+    publish: Callable[[dict[str, Any]], None] = lambda statistics: None,
+) -> None:
+    from toolkit.live.source import check_recordings
+
+    # Before the seconds that torch takes to load: a wrong path is told at once.
+    check_recordings(experiment.live.cameras.values() if experiment.live else ())
+    with err.status("loading detector and model"):
+        from toolkit.live_run import run_live
+    with _live_display() as show:
+
+        def on_progress(statistics: dict[str, Any], elapsed_s: float) -> None:
+            publish(statistics)
+            show(statistics, elapsed_s)
+
+        report = run_live(experiment, out_dir or new_folder("live"), on_progress, blur_faces)
+    publish(report.statistics)
+    _print_report(report)
+    write_json(json_path, report.statistics)
+
+
+@contextmanager
+def _metrics(port: int | None, path: Path | None) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Gives what is to be called with each new statistics: they are served, written, or both."""
+    from toolkit.live.watch import prometheus_text
+    from toolkit.prometheus import MetricsServer, write_metrics
+
+    newest: dict[str, Any] = {}
+    written_at = 0.0
+
+    def publish(statistics: dict[str, Any]) -> None:
+        nonlocal newest, written_at
+        newest = statistics
+        is_last = "elapsed_s" in statistics
+        if path is not None and (is_last or time.monotonic() - written_at >= _METRICS_EVERY_S):
+            written_at = time.monotonic()
+            write_metrics(path, prometheus_text(statistics))
+
+    if port is None:
+        yield publish
+        return
+    with MetricsServer(lambda: prometheus_text(newest), port) as server:
+        err.print(f"metrics: {server.url}", highlight=False)
+        yield publish
+
+
+@contextmanager
+def _live_display() -> Iterator[Show]:
+    """A table that renews itself on a terminal, a line every five seconds elsewhere."""
+    if err.is_terminal:
+        with Live(console=err, refresh_per_second=4, transient=True) as display:
+            yield lambda statistics, elapsed_s: display.update(
+                Group(_camera_table(statistics, f"{elapsed_s:.0f} s"), *_remarks(statistics))
+            )
+        return
+    said_at = 0.0
+
+    def say(statistics: dict[str, Any], elapsed_s: float) -> None:
+        nonlocal said_at
+        if time.monotonic() - said_at >= 5.0:
+            said_at = time.monotonic()
+            err.print(_progress_line(statistics, elapsed_s), highlight=False, soft_wrap=True)
+
+    yield say
+
+
+def _progress_line(statistics: dict[str, Any], elapsed_s: float) -> str:
+    cameras = ", ".join(
+        f"{name} {values['frames_per_s_now']:.1f}/s {values['skipped']} skipped"
+        + ("" if values["state"] == "live" else f" ({values['state']})")
+        for name, values in statistics["cameras"].items()
+    )
+    p99 = statistics["latency_ms"]["p99"]
+    return f"{elapsed_s:4.0f} s  {cameras}" + ("" if p99 is None else f", p99 {p99:.0f} ms")
+
+
+def _camera_table(statistics: dict[str, Any], title: str, whole_run: bool = False) -> Table:
+    rate = "frames_per_s" if whole_run else "frames_per_s_now"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("camera", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    counts = ("read", "analysed", "skipped", "failed", "in_flight")
+    for title in ("read", "analysed", "skipped", "failed", "in flight", "frames/s", *_PERCENTILES, "persons"):
+        table.add_column(title, justify="right")
+    for name, values in statistics["cameras"].items():
+        table.add_row(name, values["state"], *(str(values[count]) for count in counts), *_rates(values, rate))
+    table.add_section()
+    table.add_row("all", *[""] * 6, *_rates(statistics, rate))
+    return table
+
+
+_PERCENTILES = {"p50 ms": "p50", "p95 ms": "p95", "p99 ms": "p99"}
+
+
+def _rates(values: dict[str, Any], rate: str) -> list[str]:
+    latencies = [values["latency_ms"][key] for key in _PERCENTILES.values()]
+    return [
+        f"{values[rate]:.1f}",
+        *("-" if ms is None else f"{ms:.0f}" for ms in latencies),
+        str(values["persons"]),
+    ]
+
+
+def _remarks(statistics: dict[str, Any]) -> Iterator[Text]:
+    """What a table has no room for: why, where the time goes, and who went where."""
+    for name, values in statistics["cameras"].items():
+        if values["state"] != "live" and values["reason"]:
+            yield Text(f"{name} is {values['state']}: {values['reason']}")
+        if values["causes"]:
+            causes = ", ".join(f"{count} {cause}" for cause, count in values["causes"].items())
+            yield Text(f"{name} lost frames: {causes}")
+        for zone, seen in values["zones"].items():
+            yield Text(
+                f"{name}, {zone}: {seen['inside']} inside, {seen['entered']} came in, {seen['left']} went out"
+            )
+        for line, seen in values["lines"].items():
+            yield Text(f"{name}, {line}: {seen['to_left']} to the left, {seen['to_right']} to the right")
+    stages = ", ".join(f"{stage} {row['mean_ms']:.1f}" for stage, row in statistics["stages"].items())
+    if stages:
+        yield Text(f"mean ms: {stages}")
+    used, saved = statistics["resources"], statistics["looks"]["saved_fraction"]
+    cores = f"{used['cpu_cores_used']:.1f} of {used['cpu_cores']} cores, {used['memory_mb']:.0f} MB"
+    gpus = "".join(f", {gpu['name']} {gpu['busy_fraction']:.0%} busy" for gpu in used["gpus"])
+    yield Text(cores + gpus + ("" if saved is None else f"; {saved:.0%} of the faces needed no new analysis"))
+
+
+def _print_report(report: LiveReport) -> None:
+    statistics = report.statistics
+    title = (
+        f"{statistics['elapsed_s']:.1f} s, faces found by {statistics['detector']}; "
+        "latency is from capture to result"
+    )
+    out.print(_camera_table(statistics, title, whole_run=True))
+    for remark in _remarks(statistics):
+        out.print(remark, highlight=False, soft_wrap=True)
+    for name, values in statistics["cameras"].items():
+        for problem in (values["error"], values["analysis_error"]):
+            if problem:
+                err.print(f"[yellow]{name}:[/yellow] {plain(problem)}", highlight=False, soft_wrap=True)
+    for path in report.pictures.values():
+        out.print(f"picture: {path}", highlight=False, soft_wrap=True)
+    print_run(statistics["mlflow_run_id"])
+
+
+def _named_source(text: str) -> tuple[str, str]:
+    name, equals, source = text.partition("=")
+    if not (name and equals and source):
+        raise ConfigError(
+            f"a camera is written NAME=SOURCE, such as door=rtsp://door.example/1, got {text!r}"
+        )
+    return name, source
