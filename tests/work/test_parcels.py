@@ -237,10 +237,10 @@ def test_the_oldest_redis_we_support_can_do_it_too(monkeypatch):
 def test_whoever_takes_about_so_many_is_given_whole_parcels(queue):
     _put(queue, 250)
 
-    taken = [queue.take(60, most_tasks=120) for _ in range(3)]
+    taken = [queue.take_unopened(60, 0.0, most_tasks=220) for _ in range(3)]
 
-    assert [len(in_hand) for in_hand in taken] == [100, 100, 50]
-    assert {hand.entry.parts for in_hand in taken for hand in in_hand} == {100, 50}
+    assert [len(in_hand) for in_hand in taken] == [200, 50, 0]
+    assert {hand.entry.parts for in_hand in taken for hand in in_hand} == {200, 50}
 
 
 def test_thousands_of_single_tasks_are_finished_at_once():

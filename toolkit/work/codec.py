@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import threading
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgpack
 import numpy as np
@@ -19,6 +21,8 @@ _TUPLE_MARK = object()
 _FRAMED = b"\xc1"
 _ALIGN_BYTES = 64
 _MAX_DEPTH = 100
+# A packer never gives back what its largest value took.
+_PACKER_KEEPS_BYTES = 1_000_000
 _PLAIN_BASES: tuple[Any, ...] = (int, float, str, bytes, dict, list)
 # The only dtypes that are ever rebuilt: a name sent by a stranger is looked up here, never interpreted.
 _NATIVE = [np.dtype(code) for code in "?bBhHiIlLqQefdgFDG"]
@@ -27,15 +31,26 @@ _REFUSALS = (TypeError, ValueError, OverflowError, RecursionError, UnicodeError)
 _TRAVELS = "None, bool, int, float, str, bytes, list, tuple, dict and numpy arrays of numbers"
 
 
-class Encoded(NamedTuple):
-    """An encoded value in pieces, to be written one after the other; an array is its own memory, no copy."""
+class Framed:
+    """A value with arrays, encoded in pieces that are to be written one after the other.
 
-    pieces: list[bytes | memoryview]
-    size: int
+    Attributes:
+        pieces: each array is its own memory here, not a copy.
+    """
 
-    def to_bytes(self) -> bytes:
-        """All pieces in one; copies every array once."""
-        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)  # type: ignore[return-value]
+    __slots__ = ("_size", "pieces")
+
+    def __init__(self, pieces: list[bytes | memoryview]) -> None:
+        self.pieces = pieces
+        self._size = sum(map(len, pieces))
+
+    def __len__(self) -> int:
+        """Number of bytes."""
+        return self._size
+
+
+Encoded = bytes | Framed
+"""An encoded value; one without arrays is bytes."""
 
 
 def encode_pieces(value: Any, limit_bytes: int = MAX_TASK_BYTES, name: str = "task") -> Encoded:
@@ -56,22 +71,26 @@ def encode_pieces(value: Any, limit_bytes: int = MAX_TASK_BYTES, name: str = "ta
     that part, and the arrays in order of appearance, each at the next multiple of 64.
     """
     try:
-        # Most tasks and results are plain all through: that is quick, and without an object for their arrays.
-        pieces: list[bytes | memoryview] = [msgpack.packb(value, strict_types=True)]
-    except _REFUSALS:
-        pieces = _mixed_pieces(value, name)
-    size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
-    if size > limit_bytes:
+        encoded = _packing.pack(value)
+    except _REFUSALS as error:
+        misfit = _first_misfit(value, name) or f"{name}: {error}"
+        raise TaskError(f"{misfit}; what travels: {_TRAVELS}") from error
+    if len(encoded) > limit_bytes:
         raise TaskError(
-            f"{name} has {size:,} bytes, the limit is {limit_bytes:,}; "
+            f"{name} has {len(encoded):,} bytes, the limit is {limit_bytes:,}; "
             "send a crop instead of the frame, or raise max_task_bytes"
         )
-    return Encoded(pieces, size)
+    return encoded
 
 
 def encode(value: Any, limit_bytes: int = MAX_TASK_BYTES, name: str = "task") -> bytes:
     """As :func:`encode_pieces`, all in one."""
-    return encode_pieces(value, limit_bytes, name).to_bytes()
+    return as_bytes(encode_pieces(value, limit_bytes, name))
+
+
+def as_bytes(encoded: Encoded) -> bytes:
+    """All in one; copies every array once."""
+    return encoded if isinstance(encoded, bytes) else b"".join(encoded.pieces)
 
 
 def decode(data: bytes | memoryview, name: str = "task") -> Any:
@@ -98,24 +117,30 @@ def decode(data: bytes | memoryview, name: str = "task") -> Any:
         ) from error
 
 
-def _mixed_pieces(value: Any, name: str) -> list[bytes | memoryview]:
-    packing = _Packing()
-    try:
-        packed = packing.pack(value)
-    except _REFUSALS as error:
-        misfit = _first_misfit(value, name) or f"{name}: {error}"
-        raise TaskError(f"{misfit}; what travels: {_TRAVELS}") from error
-    return _frame(packed, packing.arrays)
+@functools.lru_cache
+def _array_head(dtype: np.dtype, shape: tuple[int, ...]) -> msgpack.ExtType:
+    return msgpack.ExtType(_ARRAY, msgpack.packb((dtype.str, shape)))
 
 
-class _Packing:
-    """One value on its way to msgpack; its arrays are set aside in the order in which they are met."""
+class _Packing(threading.local):
+    """Values on their way to msgpack; their arrays are set aside in the order in which they are met.
+
+    Kept, each thread having its own, because making a packer takes twice as long as packing a small task.
+    """
 
     def __init__(self) -> None:
-        self.arrays: list[np.ndarray] = []
+        self._arrays: list[np.ndarray] = []
+        self._become_new()
 
-    def pack(self, value: Any) -> bytes:
-        return msgpack.packb(value, default=self._to_plain, strict_types=True)
+    def pack(self, value: Any) -> Encoded:
+        self._arrays = []
+        packed = self._pack(value)
+        if len(packed) > _PACKER_KEEPS_BYTES:
+            self._become_new()
+        return Framed(_frame(packed, self._arrays)) if self._arrays else packed
+
+    def _become_new(self) -> None:
+        self._pack = msgpack.Packer(default=self._to_plain, strict_types=True).pack
 
     def _to_plain(self, value: Any) -> Any:
         """What msgpack asks for every type it does not know, subclasses of the plain ones among them."""
@@ -137,8 +162,11 @@ class _Packing:
         if type(array) not in (np.ndarray, np.memmap) or array.dtype.str not in _DTYPES:
             raise TypeError(_what_is_wrong_with(array))
         # asarray and not ascontiguousarray, which would make a 0-d array 1-d.
-        self.arrays.append(np.asarray(array, order="C"))
-        return msgpack.ExtType(_ARRAY, msgpack.packb((array.dtype.str, array.shape)))
+        self._arrays.append(np.asarray(array, order="C"))
+        return _array_head(array.dtype, array.shape)
+
+
+_packing = _Packing()
 
 
 class _Unpacking:
@@ -156,7 +184,7 @@ class _Unpacking:
             return _TUPLE_MARK
         if code != _ARRAY:
             raise ValueError(f"extension type {code} is not one of ours")
-        dtype, shape = _checked_head(msgpack.unpackb(head, use_list=False))
+        dtype, shape = _short_head(head) if len(head) <= _SHORT_HEAD else _checked_head(head)
         start, end = self._at, self._at + math.prod(shape) * dtype.itemsize
         if end > len(self._arrays):
             raise ValueError(f"the bytes end before the end of an array {dtype.str} {shape}")
@@ -171,8 +199,6 @@ _NO_ARRAYS = _Unpacking(memoryview(b""))
 
 
 def _frame(packed: bytes, arrays: list[np.ndarray]) -> list[bytes | memoryview]:
-    if not arrays:
-        return [packed]
     head = _FRAMED + len(packed).to_bytes(4, "little") + packed
     pieces: list[bytes | memoryview] = [head]
     size = len(head)
@@ -186,7 +212,8 @@ def _aligned(offset: int) -> int:
     return -(-offset // _ALIGN_BYTES) * _ALIGN_BYTES
 
 
-def _checked_head(head: Any) -> tuple[np.dtype, tuple[int, ...]]:
+def _checked_head(data: bytes) -> tuple[np.dtype, tuple[int, ...]]:
+    head = msgpack.unpackb(data, use_list=False)
     if not (isinstance(head, tuple) and len(head) == 2 and isinstance(head[1], tuple)):
         raise ValueError("an array does not begin with its dtype and shape")
     name, shape = head
@@ -194,6 +221,11 @@ def _checked_head(head: Any) -> tuple[np.dtype, tuple[int, ...]]:
     if dtype is None or len(shape) > 32 or not all(type(side) is int and side >= 0 for side in shape):
         raise ValueError(f"an array cannot have dtype {name!r} and shape {shape!r}")
     return dtype, shape
+
+
+# Most pictures of a queue have one shape. A stranger's heads, which may be long, are not kept.
+_SHORT_HEAD = 32
+_short_head = functools.lru_cache(_checked_head)
 
 
 def _list_or_tuple(items: list[Any]) -> Any:

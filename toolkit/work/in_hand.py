@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from toolkit.errors import TaskError
 from toolkit.work.codec import decode, encode
@@ -12,20 +11,47 @@ from toolkit.work.parcels import Entry, Finished
 Task = dict[str, Any]
 
 
-class TaskInHand(NamedTuple):
+class TaskInHand:
     """One task taken from the queue, held until :meth:`TaskQueue.finish` is given one of its ends.
 
     Attributes:
-        task_id: its id.
-        task: what was enqueued.
-        attempt: 1 when it is taken for the first time.
         entry: its place in Redis.
+        task: what was enqueued; empty before :meth:`TaskQueue.open`.
     """
 
-    task_id: str
-    task: Task
-    attempt: int
-    entry: Entry
+    __slots__ = ("entry", "task")
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        self.task: Task = {}
+
+    @property
+    def task_id(self) -> str:
+        """The id its sender was given."""
+        return self.entry.task_id
+
+    @property
+    def attempt(self) -> int:
+        """1 when it is taken for the first time."""
+        return self.entry.attempt
+
+    def open(self, body: bytes | memoryview, max_attempts: int) -> Finished | None:
+        """Decode the task from its body; its end when it is not to be done.
+
+        That is one past its deadline, one that cannot be read, or one whose holders died ``max_attempts``
+        times.
+        """
+        entry = self.entry
+        if entry.is_orphan and entry.attempt > max_attempts:
+            return self.failed(f"its worker died {entry.attempt - 1} times")
+        try:
+            task = decode(body)
+            if not isinstance(task, dict):
+                raise TaskError(f"a task is a dict, got a {type(task).__name__}")
+        except TaskError as error:
+            return self.failed(f"TaskError: {error}")
+        self.task = task
+        return self.expired() if entry.is_expired else None
 
     def done(self, value: Any = None) -> Finished:
         """The end of a task that worked.
@@ -47,40 +73,6 @@ class TaskInHand(NamedTuple):
     def _record(self, **fields: Any) -> bytes:
         if not self.entry.result_key:
             return b""
-        record = {"task_id": self.task_id, "type": self.task.get("type"), **fields, "attempts": self.attempt}
+        entry, task_type = self.entry, self.task.get("type")
+        record = {"task_id": entry.task_id, "type": task_type, **fields, "attempts": entry.attempt}
         return encode(record, name="result")
-
-
-def open_entries(entries: Iterable[Entry], max_attempts: int) -> tuple[list[TaskInHand], list[Finished]]:
-    """Decode what was taken: the tasks to be done, and the ends of those that are not.
-
-    These are the ones past their deadline, the ones that cannot be read, and the ones whose holders died
-    ``max_attempts`` times.
-    """
-    in_hand: list[TaskInHand] = []
-    ended: list[Finished] = []
-    for entry in entries:
-        if entry.is_orphan and entry.attempt > max_attempts:
-            ended.append(_unread(entry).failed(f"its worker died {entry.attempt - 1} times"))
-            continue
-        try:
-            hand = TaskInHand(entry.task_id, _task(entry.body), entry.attempt, entry)
-        except TaskError as error:
-            ended.append(_unread(entry).failed(f"TaskError: {error}"))
-            continue
-        if entry.is_expired:
-            ended.append(hand.expired())
-        else:
-            in_hand.append(hand)
-    return in_hand, ended
-
-
-def _unread(entry: Entry) -> TaskInHand:
-    return TaskInHand(entry.task_id, {}, entry.attempt, entry)
-
-
-def _task(body: bytes | memoryview) -> Task:
-    task = decode(body)
-    if not isinstance(task, dict):
-        raise TaskError(f"a task is a dict, got a {type(task).__name__}")
-    return task

@@ -4,7 +4,7 @@ The keys of a queue, all built from its name by :func:`keys_of`:
 
 - ``tasks:high``, ``tasks:normal``, ``tasks:low``: streams, one per priority, read by the consumer group
   :data:`GROUP`. What is in hand is pending in the group; what is finished is deleted. An entry is one task:
-  ``i`` task id, ``r`` key of the result list ("" for none), ``b`` the encoded task ("" when it lies apart),
+  ``i`` task id, ``r`` key of the result list ("" for none), ``b`` the encoded task or the place of a big one,
   where there is one ``x`` its deadline (ms of Redis's clock) and ``a`` the attempts made before this entry.
   Or it is a parcel of small tasks: ``m`` their ids and encoded tasks in turn, in msgpack, ``n`` how many, and
   ``r`` and ``x`` for all. Moving a parcel costs Redis as much as moving one task.
@@ -14,10 +14,13 @@ The keys of a queue, all built from its name by :func:`keys_of`:
   parcels of which somebody wanted less. ``w`` is when the task was put (ms).
 - ``orphans``: stream of single tasks, ``l`` their level: the unfinished parts of parcels whose holder died.
 - ``delayed``: sorted set of task ids by due time, their entries packed in the hash ``delayed:tasks``.
-- ``dead``: stream of the newest :data:`KEPT_DEAD` tasks that failed for good, with ``l`` level, ``e`` error
-  and ``t`` traceback.
-- ``stats``: hash of counters by outcome; ``totals``: how many tasks were ever put, by level.
-- ``body:<task id>``: the encoded task where it is big, and not in a file (:mod:`toolkit.work.bodies`).
+- ``dead``: stream of tasks that failed for good, with ``l`` level, ``e`` error and ``t`` traceback: the
+  newest :data:`KEPT_DEAD`, and fewer when their big tasks have more than :data:`KEPT_DEAD_BYTES`.
+- ``stats``: hash of counters by outcome; ``totals``: how many tasks were ever put, by level, and ``dead``,
+  the bytes of big tasks among the dead.
+- ``body:<task id>``: a big task whose place is ``@``.
+- ``used:<segment>``: bitmap of the slots in use of a segment of shared memory (:mod:`toolkit.work.arena`); a
+  task there has the place ``@<segment>:<slot>:<bytes>``.
 
 Redis's own clock is the only clock, so hosts need not agree on the time.
 """
@@ -27,8 +30,8 @@ from __future__ import annotations
 GROUP = "workers"
 LEVELS = ("high", "normal", "low")
 STREAMS = [*(f"tasks:{level}" for level in LEVELS), *(f"opened:{level}" for level in LEVELS), "orphans"]
-KEPT_DEAD = 1000
-DEAD_KEY, BODY_KEY = len(STREAMS) + 2, len(STREAMS) + 6
+KEPT_DEAD, KEPT_DEAD_BYTES = 1000, 256_000_000
+DEAD_KEY, BODY_KEY, USED_KEY = len(STREAMS) + 2, len(STREAMS) + 6, len(STREAMS) + 7
 """Places in :func:`keys_of` that are used outside the scripts."""
 
 COMMON = """
@@ -37,7 +40,7 @@ redis.replicate_commands()
 local streams = {unpack(KEYS, 1, 7)}
 local opened, orphans = {KEYS[4], KEYS[5], KEYS[6]}, KEYS[7]
 local delayed, delayed_tasks, dead, stats = KEYS[8], KEYS[9], KEYS[10], KEYS[11]
-local totals, parts_prefix, body_prefix = KEYS[12], KEYS[13], KEYS[14]
+local totals, parts_prefix, body_prefix, used_prefix = KEYS[12], KEYS[13], KEYS[14], KEYS[15]
 local group = 'workers'
 
 local function now_ms()
@@ -130,12 +133,44 @@ local function settle(number, id, parts, total)
     return first, is_over
 end
 
--- Bodies that lie apart and are needed no more; the caller is told, because they may lie in files.
-local forgotten = {}
+-- A slot of shared memory is in use from now on (1) or free (0); other places have none. In bulk, which is
+-- the cheap way; set_marks() is to follow.
+local marks = {}
+local function set_marks()
+    for _, command in pairs(marks) do redis.call(unpack(command)) end
+    marks = {}
+end
+local function mark(place, bit)
+    local segment, slot = string.match(place, '^@([%w-]+):(%d%d?%d?%d?%d?):')
+    if not segment then return end
+    local command = marks[segment] or {'BITFIELD', used_prefix .. segment}
+    marks[segment] = command
+    local last = #command
+    command[last + 1], command[last + 2], command[last + 3], command[last + 4] = 'SET', 'u1', slot, bit
+    -- Lua hands over at most some thousands at once.
+    if last > 4000 then set_marks() end
+end
+
+-- A body that lies apart is needed no more.
 local function forget(task)
-    if task.b == '' then
-        redis.call('UNLINK', body_prefix .. task.i)
-        forgotten[#forgotten + 1] = task.i
+    if task.b == '@' then redis.call('UNLINK', body_prefix .. task.i) else mark(task.b, 0) end
+end
+
+-- A dead letter gives its slot of shared memory back if its body was brought to Redis.
+local function keep_dead_body(fields)
+    local task = as_table(fields)
+    local size = string.sub(task.b, 1, 1) == '@' and redis.call('STRLEN', body_prefix .. task.i) or 0
+    if size > 0 then
+        mark(task.b, 0)
+        with(fields, 'b', '@')
+        redis.call('PERSIST', body_prefix .. task.i)
+        redis.call('HINCRBY', totals, 'dead', size)
+    end
+end
+local function remove_dead(id, task)
+    redis.call('XDEL', dead, id)
+    if task.b == '@' then
+        redis.call('HINCRBY', totals, 'dead', -redis.call('STRLEN', body_prefix .. task.i))
     end
 end
 
@@ -174,5 +209,5 @@ def keys_of(name: str) -> list[str]:
 
     The braces put all keys of a queue on one node of a Redis cluster.
     """
-    parts = [*STREAMS, "delayed", "delayed:tasks", "dead", "stats", "totals", "parts:", "body:"]
+    parts = [*STREAMS, "delayed", "delayed:tasks", "dead", "stats", "totals", "parts:", "body:", "used:"]
     return [f"toolkit:{{{name}}}:{part}" for part in parts]

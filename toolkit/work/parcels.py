@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from toolkit.work.bodies import APART_BYTES
-from toolkit.work.codec import Encoded
+from toolkit.work.bodies import IN_REDIS
 
-PARCEL_TASKS = 100
-"""Enough to make moving one task cheap. A worker takes some parcels ahead when their tasks are quick."""
+PARCEL_TASKS = 200
+"""Enough to make moving one task cheap: with 200 bytes each they are more than the 32 KB from which Redis
+reads into place. A worker takes some parcels ahead when their tasks are quick."""
 
 _PARCEL_BYTES = 65_536
 _UNREADABLE = b"\xc1"
@@ -26,7 +26,7 @@ class Entry(NamedTuple):
         part, parts: which of how many in its parcel it is, from 1; 1 of 1 where it is alone.
         task_id: the id its sender was given.
         result_key: the list its result is to be put on; "" for none.
-        is_apart: whether the encoded task lies apart from its entry.
+        place: where the encoded task lies; b"" when it lies in its entry.
         body: the encoded task.
         attempt: 1 when it is in hand for the first time.
         is_orphan: whether it was taken over from a holder that died.
@@ -40,7 +40,7 @@ class Entry(NamedTuple):
     parts: int
     task_id: str
     result_key: str
-    is_apart: bool
+    place: bytes
     body: bytes | memoryview
     attempt: int
     is_orphan: bool
@@ -58,8 +58,12 @@ class Finished(NamedTuple):
     traceback: str = ""
 
 
-def parcels(ids_and_bodies: Sequence[tuple[str, Encoded]], most_tasks: int) -> list[Any]:
-    """Small tasks by up to ``most_tasks`` in a parcel, in order; big ones, which lie apart, go alone.
+def parcels(ids_and_bodies: Sequence[tuple[str, bytes]], most_tasks: int) -> list[Any]:
+    """Tasks by up to ``most_tasks`` in a parcel, in order; those with a key of their own in Redis go alone.
+
+    Args:
+        ids_and_bodies: the encoded task or, where that lies apart, its place.
+        most_tasks: in one parcel.
 
     Returns:
         Three arguments of :data:`toolkit.work.scripts.PUT` for each parcel or single task.
@@ -68,23 +72,23 @@ def parcels(ids_and_bodies: Sequence[tuple[str, Encoded]], most_tasks: int) -> l
     parcel: list[str | bytes] = []
     size = 0
     for task_id, body in ids_and_bodies:
-        is_apart = body.size >= APART_BYTES
-        is_full = len(parcel) >= 2 * most_tasks or size + body.size > _PARCEL_BYTES
-        if parcel and (is_full or is_apart):
+        is_full = len(parcel) >= 2 * most_tasks or size + len(body) > _PARCEL_BYTES
+        if parcel and (is_full or body == IN_REDIS):
             args += _wrapped(parcel)
             parcel, size = [], 0
-        if is_apart:
-            args += (1, task_id, b"")
+        if body == IN_REDIS:
+            args += (1, task_id, body)
         else:
-            parcel += (task_id, body.to_bytes())
-            size += body.size
+            parcel += (task_id, body)
+            size += len(body)
     return [*args, *_wrapped(parcel)] if parcel else args
 
 
-def _wrapped(parcel: list[str | bytes]) -> tuple[Any, ...]:
+def _wrapped(parcel: list[Any]) -> tuple[Any, ...]:
     if len(parcel) == 2:
         return 1, *parcel
-    return len(parcel) // 2, "", pack(parcel)
+    places = [body for body in parcel[1::2] if body.startswith(IN_REDIS)]
+    return len(parcel) // 2, pack(places) if places else "", pack(parcel)
 
 
 def pack(values: list[Any]) -> bytes:
@@ -116,6 +120,7 @@ def tasks_of(
         parts = [entry_id, _UNREADABLE]
     number = len(parts) // 2
     for part, task_id, body in zip(range(1, number + 1), parts[::2], parts[1::2], strict=True):
+        place = body if body.startswith(IN_REDIS) else b""
         yield Entry(
             stream,
             entry_id,
@@ -123,8 +128,8 @@ def tasks_of(
             number,
             task_id.decode(errors="replace"),
             result_key,
-            not body,
-            body,
+            place,
+            b"" if place else body,
             attempt,
             is_orphan,
             is_expired,

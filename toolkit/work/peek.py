@@ -15,7 +15,7 @@ from toolkit.errors import TaskError
 from toolkit.work.bodies import Bodies
 from toolkit.work.codec import decode
 from toolkit.work.connection import RedisConnection
-from toolkit.work.layout import BODY_KEY, LEVELS, STREAMS, keys_of
+from toolkit.work.layout import BODY_KEY, LEVELS, STREAMS, USED_KEY, keys_of
 from toolkit.work.parcels import Entry, tasks_of
 
 _STREAM_KEY = re.compile(r"toolkit:\{(.*)\}:tasks:normal", re.DOTALL)
@@ -111,7 +111,7 @@ def peek(url: str, name: str, max_tasks: int = 10) -> list[SeenTask]:
     connection, keys = RedisConnection(url), keys_of(name)
     try:
         now_ms, rows = connection.run(_PEEK, keys[:BODY_KEY], max_tasks)
-        bodies = Bodies(connection, keys[BODY_KEY])
+        bodies = Bodies(connection, keys[BODY_KEY], keys[USED_KEY])
         tasks = (task for row in rows for task in _tasks_in(row, now_ms))
         seen = [_seen(bodies, *task) for task in _first_of_each(tasks, max_tasks)]
     finally:
@@ -173,7 +173,7 @@ def _tasks_in(row: list[Any], now_ms: int) -> Iterator[tuple[Any, ...]]:
 
 
 def _seen(bodies: Bodies, state: Any, priority: str, age_s: float, holder: str, entry: Entry) -> SeenTask:
-    body = entry.body or bodies.fetch([entry.task_id])[0]
+    body = bodies.fetch([(entry.task_id, entry.place)])[0] if entry.place else entry.body
     try:
         task = decode(body)
     except TaskError:

@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import logging
+import operator
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from toolkit.errors import QueueUnavailable
-from toolkit.work.parcels import Finished
+from toolkit.work.parcels import Entry, Finished
 from toolkit.work.task_queue import TaskInHand, TaskQueue
 
 _log = logging.getLogger(__name__)
 
 _AT_ONCE, _AT_ONCE_BYTES = 500, 4_000_000
-_OUTAGE_LOOK_S = 0.2
+_LOOK_S = 0.05
+
+_Place = tuple[int, bytes, int]
+_place: Callable[[Entry], _Place] = operator.itemgetter(0, 1, 2)
 
 
 class Recorder:
     """Stores what workers have finished, and renews what they still hold.
 
-    One thread does both. While it waits for Redis to store one bulk, the next one gathers: a lone result
-    leaves at once, and many leave together, without any waiting time to choose.
+    A worker with nothing left in hand stores all that is finished: a lone result leaves at once, and many
+    leave together. One thread looks for what nobody stores, because all workers are at something slow, and
+    for leases that are to be renewed.
     """
 
     def __init__(self, queue: TaskQueue) -> None:
         self._queue = queue
-        # By the identity of their entries, which is their own as long as they are held here, and quick.
-        self._held: dict[int, TaskInHand] = {}
+        # By their place in Redis, which no other task ever has.
+        self._held: dict[_Place, TaskInHand] = {}
         self._ends: list[Finished] = []
-        self._news, self._lock = threading.Event(), threading.Lock()
-        self._give_up_at: float | None = None
+        self._stored_at = 0.0
+        self._lock, self._storing = threading.Lock(), threading.Lock()
+        self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"recorder-{queue.name}", daemon=True)
 
     def start(self) -> None:
@@ -39,28 +45,54 @@ class Recorder:
 
     def stop(self, timeout_s: float) -> bool:
         """Store what is finished and end; whether that was done in time."""
-        self._give_up_at = time.monotonic() + timeout_s
-        self._news.set()
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        deadline = time.monotonic() + timeout_s
+        while self._ends and time.monotonic() < deadline:
+            try:
+                self.store()
+            except QueueUnavailable:
+                self._is_over.wait(_LOOK_S)
+        self._is_over.set()
+        self._thread.join(max(_LOOK_S, deadline - time.monotonic()))
+        return not (self._ends or self._thread.is_alive())
 
     def hold(self, in_hand: Iterable[TaskInHand]) -> None:
         """Keep the leases of these tasks until they are recorded or let go."""
         with self._lock:
-            self._held.update((id(hand.entry), hand) for hand in in_hand)
+            self._held.update((_place(hand.entry), hand) for hand in in_hand)
 
     def let_go(self, in_hand: Iterable[TaskInHand]) -> None:
         """Keep these leases no longer: the tasks were put back, or will be another's when the lease ends."""
         with self._lock:
             for hand in in_hand:
-                self._held.pop(id(hand.entry), None)
+                self._held.pop(_place(hand.entry), None)
 
     def record(self, end: Finished) -> None:
-        """Store this end soon."""
+        """Store this end soon, or with the next :meth:`store`."""
         self._ends.append(end)
-        # Looking first is quick, and under load the news is out already.
-        if not self._news.is_set():
-            self._news.set()
+
+    def store_if_older(self, age_s: float, now: float) -> None:
+        """As :meth:`store`, when that was not done for so long by now (``time.monotonic``)."""
+        # After a stop, what was still running then is another's.
+        if now - self._stored_at > age_s and not self._is_over.is_set():
+            self.store()
+
+    def store(self) -> None:
+        """Store all that is finished now.
+
+        Raises:
+            QueueUnavailable: Redis does not answer; what is not stored stays here.
+        """
+        self._stored_at = time.monotonic()
+        while self._ends:
+            with self._storing:
+                bulk = self._first_bulk()
+                late = self._queue.finish(bulk)
+                with self._lock:
+                    del self._ends[: len(bulk)]
+                    for end in bulk:
+                        self._held.pop(_place(end.entry), None)
+            if late:
+                _log.info("%d tasks had been finished by another worker; their results were let go", late)
 
     @property
     def held(self) -> int:
@@ -69,35 +101,16 @@ class Recorder:
 
     def _run(self) -> None:
         every_s = self._queue.lease_s / 3
+        look_s = min(_LOOK_S, every_s)
         renew_at = time.monotonic() + every_s
-        is_away = False
-        while True:
-            if not self._ends and self._give_up_at is None:
-                self._news.wait(max(0.0, renew_at - time.monotonic()))
-            self._news.clear()
-            if self._give_up_at is not None and (not self._ends or time.monotonic() >= self._give_up_at):
-                return
-            bulk = self._first_bulk()
+        while not self._is_over.wait(look_s):
             try:
-                if bulk:
-                    self._store(bulk)
+                self.store()
                 if time.monotonic() >= renew_at:
                     renew_at = time.monotonic() + every_s
                     self._renew()
-                is_away = False
             except QueueUnavailable as error:
-                _log.log(logging.DEBUG if is_away else logging.WARNING, "results wait for Redis: %s", error)
-                is_away = True
-                time.sleep(_OUTAGE_LOOK_S)
-
-    def _store(self, bulk: list[Finished]) -> None:
-        late = self._queue.finish(bulk)
-        if late:
-            _log.info("%d tasks had been finished by another worker; their second results were let go", late)
-        with self._lock:
-            del self._ends[: len(bulk)]
-            for end in bulk:
-                self._held.pop(id(end.entry), None)
+                _log.debug("results wait for Redis: %s", error)
 
     def _renew(self) -> None:
         with self._lock:

@@ -8,7 +8,8 @@ PUT = (
     COMMON
     + """
 -- level, delay_ms, lifetime_ms, max_waiting, drop_oldest, result_key, expire_ms, then
--- (1, id, encoded task) or, where there is neither delay nor limit, (number of tasks, "", parcel)...
+-- (1, id, encoded task or place) or, where there is neither delay nor limit, (number of tasks, packed places
+-- among them or "", parcel)...
 local level, delay_ms, lifetime_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local max_waiting, drop_oldest = tonumber(ARGV[4]), ARGV[5] == '1'
 
@@ -45,13 +46,19 @@ for at = 8, #ARGV, 3 do
     local fields = {'i', id, 'r', ARGV[6], 'b', body}
     if number > 1 then fields = {'m', body, 'n', number, 'r', ARGV[6]} end
     if expires then with(fields, 'x', expires) end
-    -- Until now it was to vanish on its own, had its sender died in between.
-    if body == '' then redis.call('PERSIST', body_prefix .. id) end
+    if number == 1 then
+        mark(body, 1)
+        -- Until now it was to vanish on its own, had its sender died in between.
+        if body == '@' then redis.call('PERSIST', body_prefix .. id) end
+    elseif id ~= '' then
+        for _, place in ipairs(cmsgpack.unpack(id)) do mark(place, 1) end
+    end
     put(level, delay_ms, fields, id, number)
     taken = taken + number
 end
+set_marks()
 redis.call('HINCRBY', stats, 'enqueued', taken)
-return {taken, forgotten}
+return taken
 """
 )
 
@@ -159,8 +166,9 @@ end
 FINISH = (
     COMMON
     + """
--- expire_ms, kept_dead, then per entry and outcome (stream, entry id, number of its parts, outcome,
--- result key, error, traceback, task id where its body lies apart, else "", packed {part, result, ...})...
+-- expire_ms, kept_dead, kept_dead_bytes, then per entry and outcome (stream, entry id, number of its parts,
+-- outcome, result key, error, traceback, packed {task id, place, ...} or "" where no body lies apart,
+-- packed {part, result, ...})...
 -- A result is stored by whoever finishes first; the second result is let go.
 
 local function bury(number, id, part, error, traceback)
@@ -168,6 +176,7 @@ local function bury(number, id, part, error, traceback)
     local task = entry and as_table(entry[2])
     local fields = task and singles(task)[task.m and tonumber(part) or 1]
     if fields then
+        keep_dead_body(fields)
         fields = with(with(with(fields, 'l', level_of(number, task)), 'e', error), 't', traceback)
         redis.call('XADD', dead, '*', unpack(fields))
     end
@@ -179,27 +188,39 @@ local function add(lists, name, value)
 end
 
 local count, finished, results = {}, {}, {}
-for at = 3, #ARGV, 9 do
+for at = 4, #ARGV, 9 do
     local number, id, outcome, result_key = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 3], ARGV[at + 4]
     local parts = {}
     local told = cmsgpack.unpack(ARGV[at + 8])
-    for place = 1, #told, 2 do parts[#parts + 1] = {told[place], told[place + 1]} end
+    local bodies = ARGV[at + 7] ~= '' and cmsgpack.unpack(ARGV[at + 7])
+    for place = 1, #told, 2 do
+        local body = bodies and {i = bodies[place], b = bodies[place + 1]}
+        parts[#parts + 1] = {told[place], told[place + 1], body}
+    end
     local first, is_over = settle(number, id, parts, tonumber(ARGV[at + 2]))
     for _, part in ipairs(first) do
         if outcome == 'failed' then bury(number, id, part[1], ARGV[at + 5], ARGV[at + 6]) end
         if result_key ~= '' and part[2] ~= '' then add(results, result_key, part[2]) end
+        if outcome ~= 'failed' and part[3] then forget(part[3]) end
     end
-    if #first > 0 and outcome ~= 'failed' and ARGV[at + 7] ~= '' then forget({i = ARGV[at + 7], b = ''}) end
     if is_over then add(finished, number, id) end
     count[outcome] = (count[outcome] or 0) + #first
     count['late'] = (count['late'] or 0) + #parts - #first
 end
-while redis.call('XLEN', dead) > tonumber(ARGV[2]) do
-    local oldest = redis.call('XRANGE', dead, '-', '+', 'COUNT', 1)[1]
-    redis.call('XDEL', dead, oldest[1])
-    forget(as_table(oldest[2]))
+local function is_too_much()
+    local letters = redis.call('XLEN', dead)
+    local bytes = tonumber(redis.call('HGET', totals, 'dead') or 0)
+    -- The newest one stays, however big it is.
+    return letters > tonumber(ARGV[2]) or letters > 1 and bytes > tonumber(ARGV[3])
 end
--- In bulk, which is the cheap way: the calls of a script cost more than the work they do.
+while count['failed'] and is_too_much() do
+    local oldest = redis.call('XRANGE', dead, '-', '+', 'COUNT', 1)[1]
+    local task = as_table(oldest[2])
+    remove_dead(oldest[1], task)
+    forget(task)
+end
+-- In bulk too: the calls of a script cost more than the work they do.
+set_marks()
 for number, ids in pairs(finished) do
     -- Lua hands over at most some thousands at once.
     for at = 1, #ids, 1000 do
@@ -216,7 +237,7 @@ end
 for outcome, number in pairs(count) do
     if number > 0 then redis.call('HINCRBY', stats, outcome, number) end
 end
-return {count['late'] or 0, forgotten}
+return count['late'] or 0
 """
 )
 

@@ -12,14 +12,18 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from toolkit.work import layout, scripts, upkeep
-from toolkit.work.bodies import APART_BYTES, Bodies
-from toolkit.work.codec import Encoded
+from toolkit.work.bodies import APART_BYTES, IN_REDIS, Bodies
+from toolkit.work.codec import Encoded, as_bytes
 from toolkit.work.connection import BLOCK_S, GroupMissing, RedisConnection
 from toolkit.work.parcels import PARCEL_TASKS, Entry, Finished, alike, pack, parcels, tasks_of, unpack
 
 _LONG_AGO_MS = 86_400_000
 _LOOK_FOR_STALE_S = 1.0
 _BULKS_AT_ONCE = 10
+
+
+def _nothing() -> None:
+    pass
 
 
 class TaskStreams:
@@ -39,7 +43,7 @@ class TaskStreams:
         self._keys = layout.keys_of(name)
         self._lease_ms = max(1, round(lease_s * 1000))
         self._expire_ms = max(1, round(results_expire_s * 1000))
-        self._bodies = Bodies(connection, self._keys[layout.BODY_KEY])
+        self._bodies = Bodies(connection, self._keys[layout.BODY_KEY], self._keys[layout.USED_KEY])
         self._look_for_stale_at = 0.0
         self._become_new()
 
@@ -76,10 +80,14 @@ class TaskStreams:
             result_key,
             self._expire_ms,
         ]
-        self._bodies.store(pair for pair in ids_and_bodies if pair[1].size >= APART_BYTES)
-        is_parcelled = not (settings[1] or max_waiting)
-        args = parcels(ids_and_bodies, PARCEL_TASKS if is_parcelled else 1)
-        return self._run_and_discard(scripts.PUT, *settings, *args)
+        most_tasks = 1 if settings[1] or max_waiting else PARCEL_TASKS
+        big = [pair for pair in ids_and_bodies if len(pair[1]) >= APART_BYTES]
+        if not big:
+            small = [(task_id, as_bytes(body)) for task_id, body in ids_and_bodies]
+            return self._run(scripts.PUT, *settings, *parcels(small, most_tasks))
+        with self._bodies.stored(big) as stored:
+            small = [(i, stored.places.get(i) or as_bytes(body)) for i, body in ids_and_bodies]
+            return self._run(scripts.PUT, *settings, *parcels(small, most_tasks), meanwhile=stored.write)
 
     def take(
         self,
@@ -111,17 +119,29 @@ class TaskStreams:
                 if any(entry.is_orphan for entry in entries):
                     # Its worker held more, as a rule.
                     self._look_for_stale_at = 0.0
-                return self._with_bodies(entries)
+                return self._with_bodies_from_redis(entries)
+
+    def body_of(self, entry: Entry) -> bytes | memoryview:
+        """The encoded task; where it lies in shared memory, a copy of it."""
+        if entry.body or not entry.place:
+            return entry.body
+        return self._bodies.fetch([(entry.task_id, entry.place)])[0]
 
     def finish(self, finished: Iterable[Finished]) -> int:
         """Store the results and let the tasks go; returns how many another worker had finished before."""
-        args: list[Any] = [self._expire_ms, layout.KEPT_DEAD]
-        for ends in alike(finished):
+        args: list[Any] = [self._expire_ms, layout.KEPT_DEAD, layout.KEPT_DEAD_BYTES]
+        groups = list(alike(finished))
+        # They may be dead for long: shared memory is for those that move.
+        failed = [ends[0].entry for ends in groups if ends[0].outcome == "failed" and ends[0].entry.place]
+        bodies = [(entry.task_id, self.body_of(entry)) for entry in failed if entry.place != IN_REDIS]
+        self._bodies.keep_in_redis((task_id, body) for task_id, body in bodies if body)
+        for ends in groups:
             entry, outcome, _, error, traceback = ends[0]
             args += (entry.stream, entry.entry_id, entry.parts, outcome, entry.result_key, error, traceback)
             told = [value for end in ends for value in (end.entry.part, end.result)]
-            args += (entry.task_id if entry.is_apart else "", pack(told))
-        return self._run_and_discard(scripts.FINISH, *args) if len(args) > 2 else 0
+            apart = [text for end in ends for text in (end.entry.task_id, end.entry.place)]
+            args += (pack(apart) if any(end.entry.place for end in ends) else "", pack(told))
+        return self._run(scripts.FINISH, *args) if groups else 0
 
     def put_back(self, entries: Iterable[Entry], delay_s: float = 0.0, is_retry: bool = False) -> int:
         """Put tasks in hand back at the end of the queue; a retry counts as an attempt, a return does not."""
@@ -147,17 +167,19 @@ class TaskStreams:
     def settle_dead(self, is_requeue: bool, task_ids: Iterable[str] | None) -> int:
         """Put dead letters back into the queue, or drop them: those named, or all; returns how many."""
         wanted = ["*"] if task_ids is None else ["", *task_ids]
-        return self._run_and_discard(upkeep.SETTLE_DEAD, int(is_requeue), *wanted)
+        return self._run(upkeep.SETTLE_DEAD, int(is_requeue), *wanted)
 
     def dead(self, max_entries: int) -> list[tuple[bytes, dict[bytes, bytes], bytes | memoryview]]:
         """The newest dead letters, the newest first: entry id, fields and body of each."""
         key = self._keys[layout.DEAD_KEY]
-        # redis-py gives the fields of this command as a dict.
         rows = self._connection.call("XREVRANGE", key, "+", "-", "COUNT", max_entries)
         found = []
-        for entry_id, fields in rows:
+        for entry_id, names_and_values in rows:
+            fields = dict(zip(names_and_values[::2], names_and_values[1::2], strict=True))
             task_id = fields.get(b"i", b"").decode(errors="replace")
-            found.append((entry_id, fields, fields.get(b"b") or self._bodies.fetch([task_id])[0]))
+            body = fields.get(b"b", b"")
+            is_apart = body.startswith(IN_REDIS)
+            found.append((entry_id, fields, self._bodies.fetch([(task_id, body)])[0] if is_apart else body))
         return found
 
     def free(self, consumer: str) -> int:
@@ -183,10 +205,11 @@ class TaskStreams:
 
     def clear(self) -> int:
         """Drop every task that nobody has taken; returns how many."""
-        return self._run_and_discard(upkeep.CLEAR)
+        return self._run(upkeep.CLEAR)
 
     def retire(self) -> None:
         """Forget this consumer; what it still holds goes to others when the lease ends."""
+        self._bodies.close()
         self._run(upkeep.RETIRE, self.consumer)
 
     def pop_results(self, timeout_s: float) -> list[bytes]:
@@ -195,7 +218,7 @@ class TaskStreams:
         bulks = self._connection.call("LPOP", key, _BULKS_AT_ONCE)
         if not bulks and timeout_s > 0:
             first = self._connection.call("BLPOP", key, max(0.001, min(timeout_s, BLOCK_S)))
-            bulks = first and [first[1], *(self._connection.call("LPOP", key, _BULKS_AT_ONCE) or [])]
+            bulks = first and [first[1]]
         return [result for bulk in bulks or [] for result in unpack(bulk)]
 
     def _become_new(self) -> None:
@@ -239,24 +262,19 @@ class TaskStreams:
             for task in tasks_of(stream, deliveries, entry_id, fields, now_ms)
         ]
 
-    def _with_bodies(self, entries: list[Entry]) -> list[Entry]:
-        apart = [entry.task_id for entry in entries if entry.is_apart]
-        if not apart:
+    def _with_bodies_from_redis(self, entries: list[Entry]) -> list[Entry]:
+        in_redis = [(entry.task_id, entry.place) for entry in entries if entry.place == IN_REDIS]
+        if not in_redis:
             return entries
-        bodies = iter(self._bodies.fetch(apart))
-        return [entry._replace(body=next(bodies)) if entry.is_apart else entry for entry in entries]
+        bodies = iter(self._bodies.fetch(in_redis))
+        return [entry._replace(body=next(bodies)) if entry.place == IN_REDIS else entry for entry in entries]
 
-    def _run_and_discard(self, script: str, *args: Any) -> int:
-        number, forgotten = self._run(script, *args)
-        self._bodies.discard(forgotten)
-        return number
-
-    def _run(self, script: str, *args: Any) -> Any:
+    def _run(self, script: str, *args: Any, meanwhile: Callable[[], None] = _nothing) -> Any:
         try:
-            return self._connection.run(script, self._keys, *args)
+            return self._connection.run(script, self._keys, *args, meanwhile=meanwhile)
         except GroupMissing:
             self._connection.run(scripts.MAKE_GROUPS, self._keys)
-            return self._connection.run(script, self._keys, *args)
+            return self._connection.run(script, self._keys, *args, meanwhile=meanwhile)
 
 
 def _ms(seconds: float) -> int:

@@ -11,7 +11,7 @@ from toolkit.errors import ConfigError, QueueFull, QueueUnavailable, TaskError, 
 from toolkit.work.codec import MAX_TASK_BYTES, Encoded, encode_pieces
 from toolkit.work.connection import RedisConnection
 from toolkit.work.dead_letters import DeadLetters
-from toolkit.work.in_hand import Task, TaskInHand, open_entries
+from toolkit.work.in_hand import Task, TaskInHand
 from toolkit.work.layout import LEVELS
 from toolkit.work.leases import held
 from toolkit.work.parcels import Finished
@@ -227,32 +227,45 @@ class TaskQueue:
         with held(self, in_hand):
             yield [hand.task for hand in in_hand]
 
-    def take(
-        self,
-        max_tasks: int = 1,
-        timeout: float | None = None,
-        is_wanted: Callable[[], bool] = lambda: True,
-        most_tasks: int = 0,
-    ) -> list[TaskInHand]:
+    def take(self, max_tasks: int = 1, timeout: float | None = None) -> list[TaskInHand]:
         """Take tasks in hand: each must be finished, put back, or renewed within ``lease_s``.
 
         Args:
             max_tasks: the most to take.
             timeout: the longest wait for the first one, in seconds; None does not wait.
-            is_wanted: asked twice a second while waiting, and by :meth:`wake`; False ends the wait.
-            most_tasks: take so many where they were put together, which is a tenth of the work for Redis.
 
         Returns:
             The highest priority first. A task whose holder died comes alone.
         """
         deadline = time.monotonic() + (timeout or 0.0)
         while True:
-            left_s = max(0.0, deadline - time.monotonic())
-            entries = self._streams.take(max_tasks, left_s, is_wanted, most_tasks)
-            in_hand, ended = open_entries(entries, self.max_attempts)
-            self._streams.finish(ended)
-            if in_hand or not entries:
+            taken = self.take_unopened(max_tasks, max(0.0, deadline - time.monotonic()))
+            ends = [self.open(hand) for hand in taken]
+            self._streams.finish(end for end in ends if end)
+            in_hand = [hand for hand, end in zip(taken, ends, strict=True) if not end]
+            if in_hand or not taken:
                 return in_hand
+
+    def take_unopened(
+        self,
+        max_tasks: int,
+        timeout_s: float,
+        is_wanted: Callable[[], bool] = lambda: True,
+        most_tasks: int = 0,
+    ) -> list[TaskInHand]:
+        """As :meth:`take`, each task to be opened when its turn comes: big ones are copied only then.
+
+        Args:
+            max_tasks: the most to take.
+            timeout_s: the longest wait for the first one.
+            is_wanted: asked twice a second while waiting, and by :meth:`wake`; False ends the wait.
+            most_tasks: take so many where they were put together, which is a tenth of the work for Redis.
+        """
+        return list(map(TaskInHand, self._streams.take(max_tasks, timeout_s, is_wanted, most_tasks)))
+
+    def open(self, in_hand: TaskInHand) -> Finished | None:
+        """Fetch and decode a task; its end when it is past its deadline, or cannot be done."""
+        return in_hand.open(self._streams.body_of(in_hand.entry), self.max_attempts)
 
     def finish(self, ends: Iterable[Finished]) -> int:
         """Store results and let the tasks go, in bulk; returns how many others had finished before."""
@@ -382,7 +395,7 @@ def _first_bulk(waiting: list[tuple[Any, Encoded]]) -> list[tuple[Any, Encoded]]
     """As many of the first tasks as one command may carry; at least one."""
     total = 0
     for number, (_, body) in enumerate(waiting[:_PUT_AT_ONCE]):
-        total += body.size
+        total += len(body)
         if number and total > _PUT_AT_ONCE_BYTES:
             return waiting[:number]
     return waiting[:_PUT_AT_ONCE]

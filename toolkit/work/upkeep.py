@@ -64,12 +64,13 @@ for _, stream in ipairs(streams) do
     local entry = first_waiting(stream)
     while entry do
         redis.call('XDEL', stream, entry[1])
-        forget(as_table(entry[2]))
+        for _, single in ipairs(singles(as_table(entry[2]))) do forget(as_table(single)) end
         entry = redis.call('XRANGE', stream, '(' .. entry[1], '+', 'COUNT', 1)[1]
     end
 end
+set_marks()
 redis.call('HINCRBY', stats, 'cleared', dropped)
-return {dropped, forgotten}
+return dropped
 """
 )
 
@@ -83,7 +84,7 @@ local settled = 0
 for _, entry in ipairs(redis.call('XRANGE', dead, '-', '+')) do
     local task = as_table(entry[2])
     if ARGV[2] == '*' or is_wanted[task.i] then
-        redis.call('XDEL', dead, entry[1])
+        remove_dead(entry[1], task)
         if ARGV[1] == '1' then
             put(tonumber(task.l) or 2, 0, {'i', task.i, 'r', task.r, 'b', task.b}, task.i)
         else
@@ -92,7 +93,8 @@ for _, entry in ipairs(redis.call('XRANGE', dead, '-', '+')) do
         settled = settled + 1
     end
 end
-return {settled, forgotten}
+set_marks()
+return settled
 """
 )
 

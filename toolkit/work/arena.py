@@ -1,0 +1,314 @@
+"""Shared memory of one host, used again and again: a sender copies big tasks in, a worker copies them out.
+
+A sender owns segments, which are files in a folder of shared memory, each of so many slots of one size. Which
+slots are in use is a bitmap in Redis, set by the script that puts a task and cleared by the one that ends it:
+so no crash can fall between the two, and nobody need be alive for a slot to become free. A slot begins with
+the id of its task; whoever copies a task out looks at it afterwards, so that one who is late and reads what
+is no longer there notices. A task is copied in while Redis puts it, which is quicker than one after the
+other; a worker that is quicker still sees so at the beginning of the slot, and waits. The owner of a segment
+holds a lock on its file, which ends with the process; what a dead sender left is taken over, or removed, by
+the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import logging
+import mmap
+import os
+import re
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from toolkit.errors import QueueUnavailable
+from toolkit.work.codec import Encoded
+from toolkit.work.connection import RedisConnection
+
+_log = logging.getLogger(__name__)
+
+SEGMENT_BYTES = 16 * 1024 * 1024
+MOST_BYTES = 1 << 30
+"""So much shared memory one sender takes at most; its further big tasks go through Redis."""
+
+_HEAD_BYTES = 64
+_COMING = b"~"
+# A sender that was killed while it wrote had promised nothing.
+_PATIENCE_S, _NAP_S = 2.0, 0.0001
+_SMALLEST_SLOT = 4096
+_MAPS_KEPT = 64
+# A stranger can put any text where a place is expected; it must not become the name of any other file.
+_PLACE = re.compile(rb"@([0-9a-f]{8}-[0-9a-f]{12}-[0-9]{1,9}):([0-9]{1,5}):([0-9]{1,9})")
+
+
+class _Segment:
+    """One file of shared memory, mapped; its name ends with the size of its slots."""
+
+    def __init__(self, name: str, descriptor: int, is_ours: bool) -> None:
+        self.name = name
+        self.slot_bytes = int(name.rsplit("-", 1)[1])
+        size = os.fstat(descriptor).st_size
+        self.slots = size // self.slot_bytes
+        access = mmap.PROT_READ | (mmap.PROT_WRITE if is_ours else 0)
+        # The lock lives as long as this map, which has a duplicate of the descriptor.
+        self._map = mmap.mmap(descriptor, size, flags=mmap.MAP_SHARED, prot=access)
+        self._bytes = np.frombuffer(self._map, np.uint8)
+
+    def announce(self, slot: int, task_id: str, size: int) -> bytes:
+        """Say in a slot that this task is being written; returns its place."""
+        self._set_head(slot, _COMING + task_id.encode())
+        return b"@%s:%d:%d" % (self.name.encode(), slot, size)
+
+    def write(self, slot: int, task_id: str, body: Encoded) -> None:
+        """Fill a slot."""
+        at = slot * self.slot_bytes + _HEAD_BYTES
+        for piece in [body] if isinstance(body, bytes) else body.pieces:
+            self._bytes[at : at + len(piece)] = np.frombuffer(piece, np.uint8)
+            at += len(piece)
+        self._set_head(slot, task_id.encode())
+
+    def read(self, slot: int, task_id: str, size: int) -> memoryview | None:
+        """A copy of what a slot holds, writable; None when it is not, or no longer, this task's."""
+        if slot >= self.slots or size > self.slot_bytes - _HEAD_BYTES:
+            return None
+        wanted = task_id.encode()
+        give_up_at = 0.0
+        while self._head(slot) == _COMING + wanted:
+            give_up_at = give_up_at or time.monotonic() + _PATIENCE_S
+            if time.monotonic() > give_up_at:
+                return None
+            time.sleep(_NAP_S)
+        start = slot * self.slot_bytes + _HEAD_BYTES
+        copy = self._bytes[start : start + size].copy()
+        return copy.data if self._head(slot) == wanted else None
+
+    def _head(self, slot: int) -> bytes:
+        start = slot * self.slot_bytes
+        return self._map[start : start + _HEAD_BYTES].rstrip(b"\0")
+
+    def _set_head(self, slot: int, text: bytes) -> None:
+        start = slot * self.slot_bytes
+        self._map[start : start + _HEAD_BYTES] = text.ljust(_HEAD_BYTES, b"\0")
+
+
+_Slot = tuple[_Segment, int]
+
+
+class Stored(NamedTuple):
+    """Bodies that are about to be written.
+
+    Attributes:
+        places: the place of each by task id; those without one found no room.
+        housed: slot, task id and body of each that did.
+    """
+
+    places: dict[str, bytes]
+    housed: list[tuple[_Slot, str, Encoded]]
+
+    def write(self) -> None:
+        """Copy the bodies in."""
+        for (segment, slot), task_id, body in self.housed:
+            segment.write(slot, task_id, body)
+
+
+class ArenaReader:
+    """Copies tasks out of the segments of all senders on this host.
+
+    Args:
+        folder: where the segments lie.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._segments: OrderedDict[str, _Segment] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(self, place: bytes, task_id: str) -> memoryview | None:
+        """The encoded task at a place, in memory of its own; None when it is not there."""
+        if (found := _PLACE.fullmatch(place)) is None:
+            return None
+        segment = self._segment(found[1].decode())
+        return segment.read(int(found[2]), task_id, int(found[3])) if segment else None
+
+    def _segment(self, name: str) -> _Segment | None:
+        with self._lock:
+            if (segment := self._segments.get(name)) is None:
+                with (
+                    contextlib.suppress(OSError, ValueError),
+                    _opened(f"{self._folder}/{name}") as descriptor,
+                ):
+                    segment = self._segments[name] = _Segment(name, descriptor, is_ours=False)
+            if segment is not None:
+                # Those of senders that are gone are the ones that are used no more.
+                self._segments.move_to_end(name)
+                if len(self._segments) > _MAPS_KEPT:
+                    self._segments.popitem(last=False)
+            return segment
+
+
+class Arena:
+    """The segments of one sender; safe to use from any number of threads, and of one process.
+
+    Args:
+        folder: where the segments lie.
+        connection: the Redis that knows which slots are in use.
+        used_prefix: key prefix of the bitmaps, one a segment.
+    """
+
+    def __init__(self, folder: str, connection: RedisConnection, used_prefix: str) -> None:
+        self._folder = folder
+        self._connection = connection
+        self._used_prefix = used_prefix
+        self._family = hashlib.blake2s(used_prefix.encode(), digest_size=4).hexdigest()
+        self._lock = threading.Lock()
+        self._become_empty()
+
+    def announce(self, bodies: Sequence[tuple[str, Encoded]]) -> Stored:
+        """Find room for bodies: their places are to be put, and meanwhile they are to be written."""
+        with self._lock:
+            if os.getpid() != self._pid:
+                # A forked child has segments of its own: those of its parent would be written by two.
+                self._become_empty()
+            slots = [self._take_slot(len(body)) for _, body in bodies]
+        housed = [
+            (segment_and_slot, task_id, body)
+            for segment_and_slot, (task_id, body) in zip(slots, bodies, strict=True)
+            if segment_and_slot
+        ]
+        places = {i: segment.announce(slot, i, len(body)) for (segment, slot), i, body in housed}
+        return Stored(places, housed)
+
+    def settle(self, stored: Stored) -> None:
+        """What was written was put, or will not be: from now on Redis alone tells which slots are in use."""
+        with self._lock:
+            self._unsettled.difference_update(slot for slot, _, _ in stored.housed)
+
+    def close(self) -> None:
+        """Remove the segments that hold no task, and leave the others to the next sender."""
+        with self._lock:
+            segments, is_own = self._segments, os.getpid() == self._pid
+            self._become_empty()
+            # Without Redis they stay: the next sender, or the end of the server, removes them.
+            with contextlib.suppress(QueueUnavailable):
+                for segment in segments if is_own else []:
+                    self._remove_if_free(segment)
+
+    def _become_empty(self) -> None:
+        self._pid = os.getpid()
+        self._segments: list[_Segment] = []
+        self._free: dict[int, list[_Slot]] = {}
+        # Written, and not yet known to Redis.
+        self._unsettled: set[_Slot] = set()
+        self._has_looked_for_orphans = False
+
+    def _take_slot(self, size: int) -> _Slot | None:
+        slot_bytes = _slot_bytes(size)
+        free = self._free.setdefault(slot_bytes, [])
+        if not free:
+            if not self._has_looked_for_orphans:
+                self._has_looked_for_orphans = True
+                self._take_over_orphans()
+            self._find_free(slot_bytes)
+            slots = sum(segment.slots for segment in self._segments if segment.slot_bytes == slot_bytes)
+            # With few to spare, Redis would be asked for nearly every task.
+            if len(free) * 8 <= slots:
+                self._grow(slot_bytes)
+        if not free:
+            return None
+        segment, slot = free.pop()
+        self._unsettled.add((segment, slot))
+        return segment, slot
+
+    def _find_free(self, slot_bytes: int) -> None:
+        segments = [segment for segment in self._segments if segment.slot_bytes == slot_bytes]
+        if segments:
+            bitmaps = self._connection.call("MGET", *(self._used_prefix + each.name for each in segments))
+            # The last is taken first: always the same slots as far as they suffice, whose memory is warm.
+            self._free[slot_bytes] += [
+                (segment, slot)
+                for segment, bitmap in reversed(list(zip(segments, bitmaps, strict=True)))
+                for slot in reversed(_zeros(bitmap or b"", segment.slots))
+                if (segment, slot) not in self._unsettled
+            ]
+
+    def _grow(self, slot_bytes: int) -> None:
+        size = max(SEGMENT_BYTES // slot_bytes, 1) * slot_bytes
+        space = os.statvfs(self._folder)
+        taken = sum(segment.slots * segment.slot_bytes for segment in self._segments)
+        # Others use shared memory too, and find none with worse grace.
+        if taken + size > MOST_BYTES or 2 * size > space.f_bavail * space.f_frsize:
+            return
+        name = f"{self._family}-{uuid.uuid4().hex[:12]}-{slot_bytes}"
+        path = f"{self._folder}/{name}"
+        try:
+            with _opened(f"{path}.new", os.O_RDWR | os.O_CREAT | os.O_EXCL) as descriptor:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                # Reserved now: a page that cannot be had when it is written to would end the process.
+                os.posix_fallocate(descriptor, 0, size)
+                segment = _Segment(name, descriptor, is_ours=True)
+            os.rename(f"{path}.new", path)
+        except OSError as error:
+            _log.info("no more shared memory, big tasks go through Redis: %s", error)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{path}.new")
+            return
+        self._segments.append(segment)
+        # Taken after those that are free already, see above.
+        self._free[slot_bytes][:0] = [(segment, slot) for slot in reversed(range(segment.slots))]
+
+    def _take_over_orphans(self) -> None:
+        for name in os.listdir(self._folder):
+            if not name.startswith(f"{self._family}-"):
+                continue
+            with (
+                contextlib.suppress(OSError, ValueError),
+                _opened(f"{self._folder}/{name}", os.O_RDWR) as descriptor,
+            ):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if name.endswith(".new"):
+                    os.unlink(f"{self._folder}/{name}")
+                # Between opening and locking, somebody may have removed it.
+                elif os.fstat(descriptor).st_nlink:
+                    orphan = _Segment(name, descriptor, is_ours=True)
+                    if not self._remove_if_free(orphan):
+                        self._segments.append(orphan)
+
+    def _remove_if_free(self, segment: _Segment) -> bool:
+        key = self._used_prefix + segment.name
+        if len(_zeros(self._connection.call("GET", key) or b"", segment.slots)) < segment.slots:
+            return False
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{self._folder}/{segment.name}")
+        self._connection.call("UNLINK", key)
+        return True
+
+
+@contextlib.contextmanager
+def _opened(path: str, flags: int = os.O_RDONLY) -> Iterator[int]:
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _slot_bytes(size: int) -> int:
+    """Slots come in few sizes, so that they suit other tasks; at most a quarter stays unused."""
+    needed = max(size + _HEAD_BYTES, _SMALLEST_SLOT)
+    step = 1 << (needed.bit_length() - 3)
+    return -(-needed // step) * step
+
+
+def _zeros(bitmap: bytes, slots: int) -> list[int]:
+    """The places of the zeros in a bitmap of Redis, which ends with its last one."""
+    bits = np.zeros(slots, np.uint8)
+    told = np.unpackbits(np.frombuffer(bitmap, np.uint8))[:slots]
+    bits[: len(told)] = told
+    return np.flatnonzero(bits == 0).tolist()
