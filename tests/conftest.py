@@ -14,6 +14,8 @@ from clips import write_clip
 
 # The embedded Redis is shared by all queues of a process and stopped at its exit.
 _LASTING_PROCESSES = ("redis-server",)
+# Torch's exporter shows its progress with tqdm, which starts one watching thread for the whole process.
+_LASTING_THREADS = ("tqdm_monitor",)
 
 _GRACE_S = 3.0
 
@@ -21,7 +23,7 @@ _GRACE_S = 3.0
 @pytest.fixture(autouse=True)
 def nothing_is_left_running() -> Iterator[None]:
     """Fail a test after which a thread or child process is alive that was not there before."""
-    threads_before, children_before = set(threading.enumerate()), set(_children())
+    threads_before, children_before = set(_threads()), set(_children())
     yield
     deadline = time.monotonic() + _GRACE_S
     while (left := _left_running(threads_before, children_before)) and time.monotonic() < deadline:
@@ -48,9 +50,13 @@ def clip_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _left_running(threads_before: set[threading.Thread], children_before: set[psutil.Process]) -> list[str]:
-    threads = [f"thread {thread.name}" for thread in threading.enumerate() if thread not in threads_before]
+    threads = [f"thread {thread.name}" for thread in _threads() if thread not in threads_before]
     children = [f"process {child.pid}" for child in _children() if child not in children_before]
     return threads + children
+
+
+def _threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name not in _LASTING_THREADS]
 
 
 def _children() -> list[psutil.Process]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -43,7 +44,7 @@ def test_an_unknown_backbone_names_the_nearest() -> None:
 
 
 def test_age_is_the_expectation_and_its_deviation() -> None:
-    distribution = torch.zeros((2, 101))
+    distribution = np.zeros((2, 101))
     distribution[0, 40] = 1.0
     distribution[1, 20] = distribution[1, 30] = 0.5
 

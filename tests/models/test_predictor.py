@@ -88,10 +88,12 @@ def test_a_batch_of_nothing_is_refused() -> None:
         Predictor(checkpoint, batch_size=0)
 
 
-def test_torch_threads_are_left_alone_unless_asked_for() -> None:
+def test_torch_threads_are_as_they_were_before_a_call(predictor: Predictor) -> None:
     before = torch.get_num_threads()
-    checkpoint = Checkpoint(FaceNetwork("test_resnet"), ModelCard("test_resnet", 64))
+    torch.set_num_threads(3)
+    try:
+        predictor(faces(2))
 
-    Predictor(checkpoint, device="cpu")
-
-    assert torch.get_num_threads() == before
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import timm
 import torch
 from torch import nn
@@ -16,7 +18,7 @@ AGE_BINS = 101
 _RGB_MEAN = (0.485, 0.456, 0.406)
 _RGB_STD = (0.229, 0.224, 0.225)
 
-Rgb = tuple[float, float, float]
+Rgb = Sequence[float]
 
 
 class FaceOutputs(NamedTuple):
@@ -77,9 +79,10 @@ class Classifier(PictureNetwork):
 
     def __init__(self, name: str) -> None:
         _check_timm_has(name)
-        settings = timm.get_pretrained_cfg(name)
-        super().__init__(settings.mean, settings.std)
-        self.body = timm.create_model(name, pretrained=False)
+        body = timm.create_model(name, pretrained=False)
+        settings = timm.data.resolve_model_data_config(body)
+        super().__init__(settings["mean"], settings["std"])
+        self.body = body
 
     def of_rgb(self, images_nchw: torch.Tensor) -> torch.Tensor:
         return self.body(images_nchw)
@@ -119,9 +122,9 @@ def _check_timm_has(name: str) -> None:
         raise ModelError(f"timm has no model {name!r}; {did_you_mean(name, timm.list_models())}")
 
 
-def read_age(age_distribution: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Expectation and standard deviation, in years, of (N, 101) distributions over age; two (N,) tensors."""
-    years = torch.arange(AGE_BINS, dtype=age_distribution.dtype, device=age_distribution.device)
+def read_age(age_distribution: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Expectation and standard deviation, in years, of (N, 101) distributions over age; two (N,) arrays."""
+    years = np.arange(AGE_BINS, dtype=age_distribution.dtype)
     mean = age_distribution @ years
-    variance = age_distribution @ years.square() - mean.square()
-    return mean, variance.clamp_min(0).sqrt()
+    variance = age_distribution @ np.square(years) - np.square(mean)
+    return mean, np.sqrt(np.maximum(variance, 0))

@@ -1,0 +1,129 @@
+"""OpenVINO: a network in a few fixed sizes of batch, many of them at once."""
+
+from __future__ import annotations
+
+import importlib
+import queue
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toolkit.errors import ModelError
+from toolkit.models.runtimes.base import Outputs, Runtime
+
+SIZES = (8, 4, 2, 1)
+"""Batches it is compiled for. With the size left open a picture takes a third to a half longer, and one batch
+of 8 is as quick per picture as one of 32 (``toolkit bench model``: openvino-plain leaves it open)."""
+
+
+class OpenVinoRuntime(Runtime):
+    """OpenVINO on the CPU. A batch is cut into pieces, which run side by side, one thread each.
+
+    Args:
+        model: an ONNX file, or OpenVINO's own .xml with its .bin.
+        size_px: side of its pictures.
+        threads: pieces that run at the same time.
+
+    Raises:
+        ModelError: the file cannot be loaded.
+    """
+
+    name = "openvino"
+    precision = "f32"
+
+    def __init__(self, model: Path, size_px: int, threads: int) -> None:
+        super().__init__(size_px, threads)
+        openvino = load_openvino()
+        settings = {
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": threads,
+            "INFERENCE_PRECISION_HINT": self.precision,
+            # Which cores are ours, the operating system says; bound threads would fight over the first ones.
+            "ENABLE_CPU_PINNING": False,
+        }
+        self._idle: dict[int, queue.SimpleQueue[Any]] = {}
+        core = openvino.Core()
+        try:
+            read = core.read_model(model)
+            for size in SIZES:
+                read.reshape([size, size_px, size_px, 3])
+                compiled = core.compile_model(read, "CPU", settings)
+                self._idle[size] = queue.SimpleQueue()
+                for _ in range(threads):
+                    self._idle[size].put(compiled.create_infer_request())
+        except RuntimeError as error:
+            raise ModelError(f"OpenVINO cannot load {model}: {error}") from error
+
+    def _run(self, images_nhwc: np.ndarray) -> Outputs:
+        images_nhwc = np.ascontiguousarray(images_nhwc)
+        with self._cores.take(len(images_nhwc)) as share:
+            return self._in_pieces(images_nhwc, pieces(len(images_nhwc), share))
+
+    def _in_pieces(self, images_nhwc: np.ndarray, sizes: list[int]) -> Outputs:
+        running: list[tuple[int, Any]] = []
+        parts: list[Outputs] = []
+        start = 0
+        try:
+            for size in sizes:
+                request = self._idle_request(size, running, parts)
+                running.append((size, request))
+                request.start_async([images_nhwc[start : start + size]], share_inputs=True)
+                start += size
+            while running:
+                self._finish(running, parts)
+        finally:
+            # Only after an error or Ctrl-C; who takes them next waits until they have come to their end.
+            for size, request in running:
+                self._idle[size].put(request)
+        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+    def _idle_request(self, size: int, running: list[tuple[int, Any]], parts: list[Outputs]) -> Any:
+        """A free request. Who holds some waits for his own first: two such callers would wait for ever."""
+        while True:
+            try:
+                request = self._idle[size].get(block=not running)
+            except queue.Empty:
+                self._finish(running, parts)
+            else:
+                request.wait()
+                return request
+
+    def _finish(self, running: list[tuple[int, Any]], parts: list[Outputs]) -> None:
+        """Take the answer of the piece that was begun first."""
+        size, request = running[0]
+        request.wait()
+        parts.append(tuple(tensor.data.copy() for tensor in request.output_tensors))
+        del running[0]
+        self._idle[size].put(request)
+
+
+class OpenVinoHalfRuntime(OpenVinoRuntime):
+    """The same in bfloat16: quicker on CPUs with units for it (AMX), slower on others."""
+
+    name = "openvino-bf16"
+    precision = "bf16"
+
+
+def load_openvino() -> Any:
+    """The package ``openvino``, with its reports of use switched off.
+
+    Importing it would send one to its makers, without being asked; where that part of it is missing, it does
+    without.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    return importlib.import_module("openvino")
+
+
+def pieces(count: int, threads: int) -> list[int]:
+    """Cut a batch into compiled sizes, about as many for each thread; largest first."""
+    share = max(1, -(-count // threads))
+    largest = next(size for size in SIZES if size <= share)
+    cut = [largest] * (count // largest)
+    rest = count - largest * len(cut)
+    for size in SIZES:
+        if size <= rest:
+            cut.append(size)
+            rest -= size
+    return cut
