@@ -12,6 +12,7 @@ the gap is taken out and counted.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import random
@@ -51,6 +52,7 @@ class SlowDetector:
     """Finds one face in every picture, and takes its time."""
 
     name = "slow"
+    longest_side_px = LARGE_WH[0]
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -152,7 +154,11 @@ class Soak:
         self.unbalanced = 0
 
     def run(self, seconds: float, say: Callable[[str], None]) -> None:
-        """Sample until the street has run for so long."""
+        """Sample until the street has run for so long, or Ctrl-C."""
+        with contextlib.suppress(KeyboardInterrupt):
+            self._run(seconds, say)
+
+    def _run(self, seconds: float, say: Callable[[str], None]) -> None:
         ran_s, last_at, said_at = 0.0, time.monotonic(), 0.0
         while ran_s < seconds:
             time.sleep(SAMPLE_S)

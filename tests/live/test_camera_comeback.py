@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import time
+import weakref
 from collections.abc import Iterator
 
 from clips import number_in, write_clip
@@ -13,6 +15,7 @@ from toolkit.bench.cameras.camera_process import CameraProcess
 from toolkit.bench.cameras.rtsp_server import RtspServer
 from toolkit.live.camera import Camera, CameraConfig
 from toolkit.live.camera_pool import CameraPool
+from toolkit.live.camera_state import CameraState
 from toolkit.live.source import open_source
 from toolkit.records import Frame
 
@@ -173,6 +176,31 @@ def test_a_wrong_password_is_told_without_the_password_and_not_tried_often(clip_
         assert "wr0ng" not in str(told(pool, "cam"))
         # Its next attempt is half a minute away: cameras lock an account after a few.
         assert server.connections == 2
+
+
+def test_a_lost_source_is_freed_at_once_with_its_decoder(clip_path):
+    opened = []
+
+    def opener(*args, **settings):
+        source = open_source(*args, **settings)
+        opened.append(weakref.ref(source))
+        return source
+
+    with RtspServer({"cam": clip_path}) as server:
+        camera = Camera(
+            "cam", server.url("cam"), CameraConfig(read_timeout_s=0.4, retry_first_s=60), opener=opener
+        )
+        gc.disable()
+        try:
+            camera.start()
+            server.is_frozen.set()
+            wait_until(lambda: camera.state is CameraState.RETRYING)
+            wait_until(lambda: opened[0]() is None)
+        finally:
+            gc.enable()
+        assert camera.stop()
+
+    assert "no answer" in str(camera.error)
 
 
 def test_a_camera_that_is_slow_to_answer_gets_the_whole_time_to_open(clip_path):

@@ -9,6 +9,7 @@ from waiting import wait_until
 
 from toolkit.errors import ConfigError, SourceError
 from toolkit.live.detect import WholeFrame
+from toolkit.live.camera import CameraConfig
 from toolkit.live.listeners import BestPictures, LabelLog, LatestResults
 from toolkit.live.pipeline import LivePipeline, PipelineConfig
 from toolkit.live.track import TrackerConfig
@@ -160,6 +161,31 @@ def test_cameras_come_and_go_while_it_runs():
         assert shows("a", 1)
         with pytest.raises(ConfigError, match="no camera 'c'"):
             pipeline.remove_camera("c")
+
+
+def test_cameras_that_hang_while_they_are_opened_delay_neither_the_start_nor_the_others():
+    answer = threading.Event()
+    opener = Opener(True, **{name: [[picture(1), threading.Event()]] for name in ("good", "late")})
+
+    def sometimes_slow(address, **settings):
+        if "late" in str(address):
+            answer.wait(20)
+        return opener(address, **settings)
+
+    latest = LatestResults()
+    pipeline = LivePipeline(
+        {"late": "rtsp://x/late", "good": "rtsp://x/good"},
+        FixedDetector(),
+        EchoModel(),
+        camera_config=CameraConfig(retry=True),
+        listeners=[latest],
+        opener=sometimes_slow,
+    )
+    with pipeline:
+        wait_until(lambda: latest.get("good"))
+        assert pipeline.statistics()["cameras"]["late"]["state"] == "connecting"
+        answer.set()
+        wait_until(lambda: latest.get("late"))
 
 
 def test_a_camera_that_cannot_be_opened_ends_the_start_and_leaves_nothing_running():

@@ -81,6 +81,8 @@ class Camera:
         config: see :class:`CameraConfig`.
         room: where its mailbox hangs beside those of other cameras, so that one thread can wait for all.
         opener: stands in for :func:`open_source`.
+        prepare: called with every frame of a recording in the reading thread, while what was just decoded
+            still lies in the core's cache. A live camera's frame may be passed over, and is left alone.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Camera:
         config: CameraConfig | None = None,
         room: MailRoom[Frame] | None = None,
         opener: OpenSource = open_source,
+        prepare: Callable[[Frame], None] = lambda frame: None,
     ) -> None:
         self.camera_id = camera_id
         self.address = without_password(str(address))
@@ -103,6 +106,7 @@ class Camera:
         # A camera that is away may be back later; a file is there or not.
         self._may_come_back = is_live_address(address)
         self._opener = opener
+        self._prepare = prepare
         self._states = StateLog(camera_id)
         self._backoff = Backoff(self.config.retry_first_s, self.config.retry_most_s)
         self._reading = RateMeter()
@@ -223,9 +227,9 @@ class Camera:
 
     def _run(self) -> None:
         try:
-            source = self._first_opening()
-            while source is not None and self._read_to_the_end(source):
-                source = self._reconnect()
+            is_open = self._first_opening()
+            while is_open and self._read_to_the_end():
+                is_open = self._reconnect()
         except Exception as error:
             # The outermost loop of the thread: whatever a driver raises is kept, not lost.
             logger.exception("camera %s failed", self.camera_id)
@@ -237,24 +241,24 @@ class Camera:
             self.mailbox.close()
             self._is_decided.set()
 
-    def _first_opening(self) -> Source | None:
-        """The source; None when it cannot be opened and is not waited for, or the camera was stopped."""
+    def _first_opening(self) -> bool:
+        """Open the source; False when it cannot be and is not waited for, or the camera was stopped."""
         try:
-            return self._attach(self._open())
+            self._attach(self._open())
+            return True
         except SourceError as error:
             if not (self.config.retry and self._may_come_back):
                 self._fail(error)
-                return None
+                return False
             logger.warning("camera %s is not there yet: %s", self.camera_id, error)
             self._lose(error)
         return self._reconnect()
 
-    def _read_to_the_end(self, source: Source) -> bool:
+    def _read_to_the_end(self) -> bool:
         """Read until the source has no more; True when it is worth looking for it again."""
         lost: SourceError | None = None
         try:
-            while not self._is_stopping.is_set() and (frame := source.read()) is not None:
-                self._book_stale(source)
+            while not self._is_stopping.is_set() and (frame := self._read()) is not None:
                 self._deliver(frame)
         except SourceError as error:
             lost = error
@@ -273,6 +277,15 @@ class Camera:
             self._states.move(CameraState.ENDED, "the recording is over")
         return False
 
+    def _read(self) -> Frame | None:
+        # No longer-lived name than this one holds the source, so that a lost one is freed while it is away.
+        source = self._source
+        if source is None:
+            return None
+        frame = source.read()
+        self._book_stale(source)
+        return frame
+
     def _deliver(self, frame: Frame) -> None:
         # A source counts from 0 each time it is opened; the camera's own count goes on.
         if frame.index != self._next_index:
@@ -285,6 +298,8 @@ class Camera:
             self._longest_gap_s = max(self._longest_gap_s, now - self._last_read_at)
         self._last_read_at = now
         self.latest = frame
+        if not self.mailbox.newest_wins:
+            self._prepare(frame)
         self.mailbox.put(frame)
 
     def _book_stale(self, source: Source) -> None:
@@ -296,8 +311,8 @@ class Camera:
             self._next_index += 1
         self._stale_booked = stale
 
-    def _reconnect(self) -> Source | None:
-        """Look for the camera until it is there; None when it was stopped before that."""
+    def _reconnect(self) -> bool:
+        """Look for the camera until it is there; False when it was stopped before that."""
         while not self._is_stopping.wait(self._backoff.next_pause_s()):
             try:
                 source = self._open()
@@ -307,8 +322,9 @@ class Camera:
             else:
                 self.reconnects += 1
                 self.error = None
-                return self._attach(source)
-        return None
+                self._attach(source)
+                return True
+        return False
 
     def _open(self) -> Source:
         return self._opener(
@@ -321,7 +337,7 @@ class Camera:
             transport=self.config.transport,
         )
 
-    def _attach(self, source: Source) -> Source:
+    def _attach(self, source: Source) -> None:
         with self._lock:
             self._source = source
         self._stale_booked = 0
@@ -331,7 +347,6 @@ class Camera:
         logger.info("camera %s reads %s", self.camera_id, self.address)
         if self._is_stopping.is_set():
             source.close()
-        return source
 
     def _detach(self) -> None:
         with self._lock:
@@ -342,7 +357,7 @@ class Camera:
             source.close()
 
     def _lose(self, error: SourceError) -> None:
-        self.error = error
+        self.error = _without_frames(error)
         if isinstance(error, AccessRefused):
             self._backoff.refused()
         self._states.move(CameraState.RETRYING, str(error))
@@ -366,3 +381,16 @@ class Camera:
     def _health(self) -> SourceHealth:
         source = self._source
         return SourceHealth() if source is None else source.health()
+
+
+def _without_frames(error: SourceError) -> SourceError:
+    """The error and what caused it, without the call stacks.
+
+    These hold the lost source with its decoder, and themselves: it would stay until Python's collector of
+    such circles comes by, which is seldom.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        link.with_traceback(None)
+        link = link.__cause__ or link.__context__
+    return error
