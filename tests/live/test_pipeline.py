@@ -8,8 +8,8 @@ from fakes import EchoModel, FixedDetector, Opener, picture
 from waiting import wait_until
 
 from toolkit.errors import ConfigError, SourceError
-from toolkit.live.detect import WholeFrame
 from toolkit.live.camera import CameraConfig
+from toolkit.live.detect import WholeFrame
 from toolkit.live.listeners import BestPictures, LabelLog, LatestResults
 from toolkit.live.pipeline import LivePipeline, PipelineConfig
 from toolkit.live.track import TrackerConfig
