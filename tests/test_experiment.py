@@ -78,7 +78,7 @@ def test_the_seed_of_the_experiment_is_that_of_its_parts(tmp_path):
         (LIVE + "  durations_s: 5\n", r"unknown key 'durations_s'; did you mean 'duration_s'\?"),
         (LIVE + "  pipeline: {batchsize: 5}\n", r"unknown key 'batchsize'; did you mean 'batch_size'\?"),
         (LIVE + "  duration_s: soon\n", "live.duration_s: Input should be a valid number"),
-        (LIVE + "  pipeline: {batch_size: 0}\n", "batch_size and frames_in_hand must be at least 1"),
+        (LIVE + "  pipeline: {batch_size: 0}\n", "batch_size must be at least 1"),
         ("live: {cameras: {}}\n", "at least one camera"),
         ("live: {cameras: {'a/b': 0}}\n", "letters, digits"),
         ("just words\n", "must hold keys and values"),

@@ -73,7 +73,8 @@ def test_the_live_notebook_runs_and_leaves_its_pictures_and_its_run(tmp_path, cl
     page = (tmp_path / "live.html").read_text(encoding="utf-8")
     # Widgets are blank in a page without a kernel: what stays are pictures of their own.
     assert len(re.findall(r'<img[^>]*src="data:image/jpeg', page)) == 1
-    assert len(re.findall(r'<img[^>]*src="data:image/png', page)) == 3
+    assert len(re.findall(r'<img[^>]*src="data:image/png', page)) == 4
+    assert "No description has been provided" not in page
     client = MlflowClient(tracking_uri=store)
     [run] = client.search_runs([client.get_experiment_by_name("live").experiment_id])
     assert run.info.status == "FINISHED"
@@ -94,3 +95,24 @@ def test_the_queue_notebook_loses_no_task_and_leaves_its_figure(tmp_path):
     assert sum(int(tasks) for _, tasks in rows) == 400
     assert "ZeroDivisionError" in text
     assert sum("image/png" in data for data in shown) == 1
+
+
+def test_the_evaluation_notebook_judges_a_model_and_leaves_its_report_and_its_run(tmp_path):
+    from mlflow import MlflowClient
+
+    shutil.copy(next(path for path in _NOTEBOOKS if path.name.startswith("03")), tmp_path / "judge.ipynb")
+    store = f"sqlite:///{tmp_path}/store/mlflow.db"
+
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", "--execute", "judge.ipynb"]
+    settings = {key: value for key, value in os.environ.items() if key != "TOOLKIT_EXPERIMENT"}
+    settings["MLFLOW_TRACKING_URI"] = store
+    done = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "judge.html").read_text(encoding="utf-8")
+    assert len(re.findall(r'<img[^>]*src="data:image/png', page)) == 4
+    assert "How good is" in (tmp_path / "evaluation" / "report.html").read_text(encoding="utf-8")
+    client = MlflowClient(tracking_uri=store)
+    [run] = client.search_runs([client.get_experiment_by_name("evaluate").experiment_id])
+    # The drawn genders are told apart by more than chance.
+    assert run.data.metrics["eval/gender_accuracy"] > 0.6

@@ -13,6 +13,7 @@ from waiting import wait_until
 from toolkit.errors import ConfigError, SourceError
 from toolkit.experiment import Experiment, LiveConfig
 from toolkit.live.pipeline import LivePipeline
+from toolkit.live.zones import ZoneConfig
 from toolkit.notebook.dashboard import DashboardConfig, DashboardState, LiveDashboard
 from toolkit.notebook.runs import newest_runs, rates_of_run
 from toolkit.notebook.wall import Wall
@@ -29,13 +30,14 @@ def dashboard(store, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     made = []
 
-    def make(duration_s=None, detect=None, address="{}", **scripts) -> LiveDashboard:
+    def make(duration_s=None, detect=None, address="{}", zones=None, **scripts) -> LiveDashboard:
         parts = {"detect": detect or FixedDetector(), "predict": EchoModel(), "opener": Opener(**scripts)}
 
         def make_pipeline(config, listeners):
             return LivePipeline(config.cameras, listeners=listeners, **parts)
 
-        live = LiveConfig(cameras={name: address.format(name) for name in scripts}, duration_s=duration_s)
+        cameras = {name: address.format(name) for name in scripts}
+        live = LiveConfig(cameras=cameras, duration_s=duration_s, zones=zones or {})
         config = DashboardConfig(width_px=640, pictures_per_s=30)
         made.append(LiveDashboard(Experiment("fakes", live=live), tmp_path, config, make_pipeline))
         return made[-1]
@@ -140,6 +142,31 @@ def detail_in_face(jpeg: bytes) -> float:
     wall = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE).astype(float)
     face = wall[100:260, 180:340]
     return float(np.abs(np.diff(face, axis=1)).mean())
+
+
+def test_a_dashboard_made_anew_ends_the_run_of_the_old_one(dashboard):
+    old = dashboard(door=[endless()])
+    old.start()
+    old.watch(0.2)
+    new = dashboard(door=[endless()])
+    new.start()
+    new.watch(0.1)
+
+    assert (old.state, new.state) == (DashboardState.OVER, DashboardState.LIVE)
+    assert old.report.statistics["mlflow_run_id"] in old.panel.status_html.value
+
+
+def test_the_numbers_of_stages_zones_and_the_machine_are_shown(dashboard):
+    zones = {"door": {"till": ZoneConfig(((0, 0), (1, 0), (1, 1), (0, 1)))}}
+    board = dashboard(zones=zones, door=[[picture(n) for n in range(8)]])
+    board.start()
+    board.watch()
+
+    panel = board.panel
+    assert "<th>detect</th>" in panel.stages_html.value
+    assert "<th>door, till</th>" in panel.places_html.value
+    assert " cores, " in panel.machine_html.value
+    assert "the recording is over" in panel.table_html.value
 
 
 def test_a_stuck_browser_does_not_slow_the_run(dashboard):

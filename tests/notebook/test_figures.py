@@ -3,7 +3,13 @@
 import pandas as pd
 import pytest
 
-from toolkit.notebook.figures import ages_by_camera, as_image, latency_by_camera, rates_over_time
+from toolkit.notebook.figures import (
+    ages_by_camera,
+    as_image,
+    latency_by_camera,
+    rates_over_time,
+    time_by_stage,
+)
 
 RATES = pd.DataFrame(
     {
@@ -74,11 +80,29 @@ def test_people_of_one_camera_stand_apart_and_near_its_name():
         rates_over_time(RATES[:0]),
         latency_by_camera({"cameras": {"lost": {"latency_ms": NO_LATENCY}}}),
         ages_by_camera([]),
+        time_by_stage({"stages": {}}),
     ],
-    ids=["rates", "latency", "ages"],
+    ids=["rates", "latency", "ages", "stages"],
 )
 def test_a_run_without_results_has_empty_figures(figure):
     image = as_image(figure, alt="nothing")
 
     assert image.data.startswith(b"\x89PNG")
     assert image.alt == "nothing"
+
+
+def test_stages_stand_in_the_order_of_a_frames_way_with_their_mean_and_p99():
+    stages = {"arrive": {"mean_ms": 4.0, "p99_ms": 9.0}, "detect": {"mean_ms": 8.0, "p99_ms": 12.0}}
+    [axes] = time_by_stage({"stages": stages}).axes
+
+    assert [bar.get_width() for bar in axes.patches] == [4.0, 8.0]
+    assert axes.lines[0].get_xdata().tolist() == [9.0, 12.0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["arrive", "detect"]
+
+
+def test_an_image_has_its_words_where_a_page_looks_for_them():
+    shown = as_image(rates_over_time(RATES), alt='Lines: "door" & hall')._repr_mimebundle_()
+
+    assert 'alt="Lines: &quot;door&quot; &amp; hall"' in shown["text/html"]
+    assert shown["image/png"].startswith("iVBOR")
+    assert shown["text/plain"] == 'Lines: "door" & hall'

@@ -1,10 +1,19 @@
 """Runs as a notebook asks for them, and as pandas frames."""
 
-from toolkit.notebook.runs import camera_table, live_experiment, newest_runs, rates_of_run
+from toolkit.notebook.runs import (
+    camera_table,
+    live_experiment,
+    newest_runs,
+    place_table,
+    rates_of_run,
+    stage_table,
+)
 from toolkit.tracking import RunRecord
 
 CAMERA = {
     "state": "live",
+    "reason": "",
+    "causes": {"replaced": 2, "ValueError": 1},
     "read": 10,
     "analysed": 6,
     "skipped": 2,
@@ -42,7 +51,26 @@ def test_the_table_of_cameras_shows_where_the_frames_went():
 
     assert row["read"] == row["analysed"] + row["skipped"] + row["failed"] + row["in flight"]
     assert (row["frames/s"], row["p99 ms"], row["persons"]) == (12.0, 30.0, 3)
+    assert row["remarks"] == "2 replaced; 1 ValueError"
     assert camera_table({"cameras": {"door": CAMERA}}, now=True).loc["door", "frames/s"] == 15.0
+
+
+def test_a_camera_that_is_not_live_has_its_reason_in_the_table():
+    lost = CAMERA | {"state": "retrying", "reason": "no route to host", "causes": {}}
+
+    assert camera_table({"cameras": {"door": lost}}).loc["door", "remarks"] == "no route to host"
+
+
+def test_stages_and_places_have_a_row_each():
+    stage = {"count": 3, "total_s": 0.06, "mean_ms": 20.0, "p50_ms": 19.0, "p95_ms": 25.0, "p99_ms": 30.0}
+    places = {"zones": {"till": {"inside": 1, "entered": 2, "left": 1, "persons": 2}}, "lines": {}}
+    lines = {"zones": {}, "lines": {"gate": {"to_left": 4, "to_right": 5}}}
+    statistics = {"stages": {"detect": stage}, "cameras": {"door": places, "hall": lines}}
+
+    assert stage_table(statistics).loc["detect"].tolist() == [3, 20.0, 19.0, 25.0, 30.0]
+    assert place_table(statistics).loc["door, till", "inside"] == 1
+    assert place_table(statistics).loc["hall, gate", "to right"] == 5
+    assert place_table({"cameras": {}}).empty
 
 
 def test_a_recorded_run_is_read_back(tmp_path, monkeypatch):

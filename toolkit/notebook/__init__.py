@@ -7,12 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from toolkit.notebook.dashboard import DashboardConfig, LiveDashboard
-    from toolkit.notebook.figures import ages_by_camera, as_image, latency_by_camera, rates_over_time
+    from toolkit.notebook.described import DescribedImage
+    from toolkit.notebook.figures import (
+        ages_by_camera,
+        as_image,
+        latency_by_camera,
+        rates_over_time,
+        time_by_stage,
+    )
     from toolkit.notebook.queue_panel import QueuePanel, pool_table, queue_over_time, queue_table
-    from toolkit.notebook.runs import camera_table, live_experiment, newest_runs, rates_of_run
+    from toolkit.notebook.runs import (
+        camera_table,
+        live_experiment,
+        newest_runs,
+        place_table,
+        rates_of_run,
+        stage_table,
+    )
 
 __all__ = [
     "DashboardConfig",
+    "DescribedImage",
     "LiveDashboard",
     "QueuePanel",
     "ages_by_camera",
@@ -21,15 +36,19 @@ __all__ = [
     "latency_by_camera",
     "live_experiment",
     "newest_runs",
+    "place_table",
     "pool_table",
     "queue_over_time",
     "queue_table",
     "rates_of_run",
     "rates_over_time",
+    "stage_table",
+    "time_by_stage",
 ]
 
 _HOMES = {
     "DashboardConfig": "dashboard",
+    "DescribedImage": "described",
     "LiveDashboard": "dashboard",
     "QueuePanel": "queue_panel",
     "ages_by_camera": "figures",
@@ -38,11 +57,14 @@ _HOMES = {
     "latency_by_camera": "figures",
     "live_experiment": "runs",
     "newest_runs": "runs",
+    "place_table": "runs",
     "pool_table": "queue_panel",
     "queue_over_time": "queue_panel",
     "queue_table": "queue_panel",
     "rates_of_run": "runs",
     "rates_over_time": "figures",
+    "stage_table": "runs",
+    "time_by_stage": "figures",
 }
 
 

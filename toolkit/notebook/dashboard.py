@@ -6,20 +6,24 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any
+from weakref import WeakSet
 
-from IPython.display import Image, display
+from IPython.display import display
 
 from toolkit.addresses import without_password
 from toolkit.errors import ConfigError, ToolkitError
 from toolkit.experiment import Experiment
 from toolkit.live.listeners import LatestResults
 from toolkit.live_run import LiveReport, LiveRun, MakePipeline, make_pipeline
+from toolkit.notebook.described import DescribedImage
 from toolkit.notebook.live_plot import rates_svg
 from toolkit.notebook.panel import Panel
-from toolkit.notebook.runs import camera_table
+from toolkit.notebook.runs import camera_table, machine_line, place_table, stage_table
 from toolkit.notebook.wall import Wall
 from toolkit.tracking import DEFAULT_STORE, run_name
 
@@ -64,12 +68,17 @@ class DashboardState(Enum):
 _CAN_START = (DashboardState.NEW, DashboardState.OVER, DashboardState.FAILED)
 
 
+_dashboards: WeakSet[LiveDashboard] = WeakSet()
+"""Those of this process; whoever starts ends the others' runs."""
+
+
 class LiveDashboard:
     """A wall of pictures, a table, a plot of rates, and buttons that start and stop live runs.
 
     Every start is a run of its own, recorded as ``toolkit live`` records one. A thread of the dashboard owns
     the run and draws from its newest results, so that neither a cell nor a slow browser holds the run up.
-    Between runs no thread is alive and no camera open. ::
+    Between runs no thread is alive and no camera open. One dashboard of a process runs at a time: a start
+    ends the run of another one, as when a notebook's cell is run again. ::
 
         dashboard = LiveDashboard(experiment)
         dashboard.start()
@@ -108,6 +117,7 @@ class LiveDashboard:
         self._changed = threading.Condition()
         self._state = DashboardState.NEW
         self._thread: threading.Thread | None = None
+        self._to_end_first: list[LiveDashboard] = []
         self.panel = Panel(self.config.width_px)
         # A callback waits while a cell runs, and must not hold the kernel: these return at once.
         self.panel.start_button.on_click(lambda _: self.start())
@@ -115,11 +125,17 @@ class LiveDashboard:
         self.panel.blur_toggle.observe(lambda _: self._draw_wall(), "value")
         self._draw_wall()
         self._enter(DashboardState.NEW)
+        _dashboards.add(self)
 
     @property
     def state(self) -> DashboardState:
         """What the run is doing now."""
         return self._state
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run is on, is being loaded or saved."""
+        return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
         """Begin a new run and return at once; nothing happens while one is on.
@@ -133,6 +149,10 @@ class LiveDashboard:
             if self._state not in _CAN_START:
                 return
             self._stop_asked.clear()
+            # Those that run now, and none that starts later and waits for this one.
+            self._to_end_first = [
+                other for other in list(_dashboards) if other.is_running and other is not self
+            ]
             self.report = self.error = None
             self._enter(DashboardState.LOADING)
             self._thread = threading.Thread(target=self._run, name="dashboard", daemon=True)
@@ -172,11 +192,11 @@ class LiveDashboard:
         with self._changed:
             self._enter(DashboardState.CLOSED)
 
-    def snapshot(self, blur_faces: bool = True) -> Image:
+    def snapshot(self, blur_faces: bool = True) -> DescribedImage:
         """The wall as a picture that stays in the notebook and in its HTML, where widgets are blank."""
         names = ", ".join(self._cameras)
         jpeg = self._wall.jpeg(self._states, blur_faces)
-        return Image(jpeg, format="jpeg", alt=f"The newest picture of each camera: {names}")
+        return DescribedImage(jpeg, "jpeg", f"The newest picture of each camera: {names}")
 
     def __enter__(self) -> LiveDashboard:
         return self
@@ -212,11 +232,14 @@ class LiveDashboard:
 
     def _run_once(self) -> LiveReport:
         """Load, show until the end or until somebody stops it, save."""
+        for other in self._to_end_first:
+            # Two runs would share the cores, and a USB camera can be opened only once.
+            other.stop()
         latest = LatestResults()
         out_dir = self._out_dir / run_name(self._experiment.name)
         run = LiveRun(self._experiment, out_dir, listeners=(latest,), make=self._make)
         run.start()
-        self._states, self._wall = {}, Wall(self._cameras, latest, self.config.width_px)
+        self._states, self._wall = {}, Wall(self._cameras, latest, self.config.width_px, run.picture)
         self._rates = {camera: deque(maxlen=_RATES_KEPT) for camera in self._cameras}
         self._enter(DashboardState.LIVE)
         status = "FAILED"
@@ -226,7 +249,7 @@ class LiveDashboard:
         finally:
             self._enter(DashboardState.SAVING)
             report = run.finish(status)
-        self.panel.show_table(camera_table(report.statistics))
+        self._show_tables(report.statistics, now=False)
         return report
 
     def _show(self, run: LiveRun) -> None:
@@ -252,11 +275,16 @@ class LiveDashboard:
         for camera, values in statistics["cameras"].items():
             self._states[camera] = values["state"]
             self._rates[camera].append((elapsed_s, values["frames_per_s_now"]))
-        self.panel.tell(
-            self._state.value, f"{elapsed_s:.0f} s, {statistics['frames_per_s_now']:.0f} frames/s"
-        )
-        self.panel.show_table(camera_table(statistics, now=True))
+        told = f"{elapsed_s:.0f} s, {statistics['frames_per_s_now']:.0f} frames/s"
+        if runtime := statistics["runtime"]:
+            told += f", model in {runtime['name']}"
+        self.panel.tell(self._state.value, told)
+        self._show_tables(statistics, now=True)
         self.panel.plot_html.value = rates_svg(self._rates)
+
+    def _show_tables(self, statistics: Mapping[str, Any], now: bool) -> None:
+        cameras, places = camera_table(statistics, now), place_table(statistics)
+        self.panel.show_tables(cameras, places, stage_table(statistics), machine_line(statistics))
 
     def _draw_wall(self) -> None:
         self.panel.wall_image.value = self._wall.jpeg(self._states, self.panel.blur_toggle.value)

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from IPython.display import Image
 from matplotlib.figure import Figure
+
+from toolkit.notebook.described import DescribedImage
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")
 """Of cameras. Okabe, Ito: Color Universal Design, 2008: told apart by colour-blind eyes too."""
@@ -88,11 +89,30 @@ def ages_by_camera(labels: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def as_image(figure: Figure, alt: str) -> Image:
+def time_by_stage(statistics: Mapping[str, Any]) -> Figure:
+    """Where the time goes: mean and 99th percentile of each stage, in the order of a frame's way.
+
+    Args:
+        statistics: see :meth:`LivePipeline.statistics`.
+    """
+    stages = statistics["stages"]
+    figure, axes = _empty("milliseconds a frame (infer: a batch)", "")
+    rows = range(len(stages))
+    axes.barh(rows, [row["mean_ms"] for row in stages.values()], color="#56B4E9", label="mean", height=0.6)
+    latest = [row["p99_ms"] for row in stages.values()]
+    axes.plot(latest, rows, "|", color="#0072B2", markersize=10, label="p99", linestyle="none")
+    _name_rows(axes, list(stages))
+    axes.set_xlim(left=0)
+    if stages:
+        _legend_beside(axes)
+    return figure
+
+
+def as_image(figure: Figure, alt: str) -> DescribedImage:
     """The figure for a notebook, with words for those who cannot see it."""
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png")
-    return Image(drawn.getvalue(), format="png", alt=alt)
+    return DescribedImage(drawn.getvalue(), "png", alt)
 
 
 def _empty(x_label: str, y_label: str) -> tuple[Figure, Any]:

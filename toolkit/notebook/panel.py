@@ -24,20 +24,30 @@ class Panel:
         self.wall_image = widgets.Image(format="jpeg", layout=wide)
         self.table_html = widgets.HTML()
         self.plot_html = widgets.HTML()
+        self.places_html = widgets.HTML()
+        self.machine_html = widgets.HTML()
+        self.stages_html = widgets.HTML()
         controls = [self.start_button, self.stop_button, self.blur_toggle, self.status_html]
-        shown = [self.wall_image, self.table_html, self.plot_html]
-        names = ("start", "stop", "blur", "status", "wall", "table", "plot")
+        shown = [self.wall_image, self.table_html, self.places_html, self.plot_html, self.machine_html]
+        names = ("start", "stop", "blur", "status", "wall", "table", "places", "plot", "machine")
         for name, widget in zip(names, controls + shown, strict=True):
             widget.add_class(f"toolkit-{name}")
-        self.box = widgets.VBox([widgets.HBox(controls), *shown])
+        folded = widgets.Accordion([self.stages_html], titles=["Where the time goes"], layout=wide)
+        folded.add_class("toolkit-stages")
+        self.box = widgets.VBox([widgets.HBox(controls), *shown, folded])
 
     def tell(self, state: str, text: str = "") -> None:
         """Say what the run is doing, beside the buttons."""
         self.status_html.value = f"<b>{html.escape(state)}</b> {html.escape(text)}"
 
-    def show_table(self, table: pd.DataFrame) -> None:
-        """Show the table."""
-        self.table_html.value = table_as_html(table)
+    def show_tables(
+        self, cameras: pd.DataFrame, places: pd.DataFrame, stages: pd.DataFrame, machine: str
+    ) -> None:
+        """Show the tables; that of places only where there are some."""
+        self.table_html.value = table_as_html(cameras)
+        self.places_html.value = table_as_html(places) if len(places) else ""
+        self.machine_html.value = html.escape(machine)
+        self.stages_html.value = table_as_html(stages)
 
 
 def table_as_html(table: pd.DataFrame) -> str:

@@ -40,7 +40,8 @@ def camera_table(statistics: Mapping[str, Any], now: bool = False) -> pd.DataFra
 
     Returns:
         Index: the camera; columns ``state, read, analysed, skipped, failed, in flight, frames/s, p99 ms,
-        persons``; missing where nothing was measured.
+        persons, remarks``; missing where nothing was measured. The remarks say why a camera is not live, and
+        why frames were skipped or failed.
     """
     rows = {
         name: {"state": values["state"]}
@@ -49,10 +50,63 @@ def camera_table(statistics: Mapping[str, Any], now: bool = False) -> pd.DataFra
             "frames/s": values["frames_per_s_now" if now else "frames_per_s"],
             "p99 ms": values["latency_ms"]["p99"],
             "persons": values["persons"],
+            "remarks": _remarks(values),
         }
         for name, values in statistics["cameras"].items()
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns="camera")
+
+
+def stage_table(statistics: Mapping[str, Any]) -> pd.DataFrame:
+    """One row a stage of a frame's way: how often, and how long.
+
+    Returns:
+        Index: the stage; columns ``times, mean ms, p50 ms, p95 ms, p99 ms``.
+    """
+    columns = {
+        "count": "times",
+        "mean_ms": "mean ms",
+        "p50_ms": "p50 ms",
+        "p95_ms": "p95 ms",
+        "p99_ms": "p99 ms",
+    }
+    rows = [[row[key] for key in columns] for row in statistics["stages"].values()]
+    table = pd.DataFrame(rows, index=list(statistics["stages"]), columns=list(columns.values()))
+    return table.rename_axis(columns="stage")
+
+
+def place_table(statistics: Mapping[str, Any]) -> pd.DataFrame:
+    """One row a zone or line: who is inside, and who went where.
+
+    Returns:
+        Index: camera and name; columns ``inside, entered, left, persons`` of zones, ``to left, to right`` of
+        lines; missing where it makes no sense.
+    """
+    rows = {
+        f"{camera}, {name}": {key.replace("_", " "): count for key, count in counts.items()}
+        for camera, values in statistics["cameras"].items()
+        for kind in ("zones", "lines")
+        for name, counts in values[kind].items()
+    }
+    columns = ["inside", "entered", "left", "persons", "to left", "to right"]
+    table = pd.DataFrame(list(rows.values()), index=list(rows), columns=columns).astype("Int64")
+    return table.rename_axis(columns="place")
+
+
+def machine_line(statistics: Mapping[str, Any]) -> str:
+    """Cores, memory, GPU, what waits between the stages, and what tracking saved, in one line."""
+    used, queues = statistics["resources"], statistics["queues"]
+    saved = statistics["looks"]["saved_fraction"]
+    parts = [f"{used['cpu_cores_used']:.1f} of {used['cpu_cores']} cores", f"{used['memory_mb']:.0f} MB"]
+    parts += [f"{gpu['name']} {gpu['busy_fraction']:.0%} busy" for gpu in used["gpus"]]
+    parts += [f"{depth} {name.replace('_', ' ')}" for name, depth in queues.items()]
+    parts += [f"batches of {statistics['batches']['mean_batch_size']:.1f}"]
+    return ", ".join(parts) + ("" if saved is None else f"; {saved:.0%} of the faces needed no new analysis")
+
+
+def _remarks(values: Mapping[str, Any]) -> str:
+    why = [values["reason"]] if values["state"] != "live" and values["reason"] else []
+    return "; ".join(why + [f"{count} {cause}" for cause, count in values["causes"].items()])
 
 
 def rates_of_run(run_id: str) -> pd.DataFrame:

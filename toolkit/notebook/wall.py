@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
 from toolkit.live.listeners import LatestResults
 from toolkit.live.picture import annotate, encode_jpeg, mosaic
 from toolkit.records import FrameResult
+
+Draw = Callable[[FrameResult, bool, int], np.ndarray]
+"""A result, whether faces are blurred, and the width in pixels, to a picture (H, W, 3) uint8 BGR."""
 
 
 class Wall:
@@ -22,12 +25,16 @@ class Wall:
         cameras: in the order of their tiles.
         latest: told of every result.
         width_px: of the whole wall.
+        draw: makes the picture of a tile.
     """
 
-    def __init__(self, cameras: Iterable[str], latest: LatestResults, width_px: int) -> None:
+    def __init__(
+        self, cameras: Iterable[str], latest: LatestResults, width_px: int, draw: Draw = annotate
+    ) -> None:
         self._cameras = list(cameras)
         self._latest = latest
         self._width_px = width_px
+        self._draw = draw
         self._tile_px = width_px // max(1, math.ceil(math.sqrt(len(self._cameras))))
         self._shown: object = None
         self._tiles: dict[str, tuple[FrameResult, bool, np.ndarray]] = {}
@@ -53,5 +60,5 @@ class Wall:
             return None
         kept = self._tiles.get(camera)
         if kept is None or kept[0] is not result or kept[1] != blur_faces:
-            kept = self._tiles[camera] = (result, blur_faces, annotate(result, blur_faces, self._tile_px))
+            kept = self._tiles[camera] = (result, blur_faces, self._draw(result, blur_faces, self._tile_px))
         return kept[2]
