@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from _thread import LockType, allocate_lock
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from threading import TIMEOUT_MAX, get_ident
+from time import monotonic
 from typing import Any
 
 from toolkit.live.regulars import Regulars
@@ -19,16 +19,24 @@ class Answer:
 
     It is a future that costs little: a caller that never has to wait allocates nothing for it, one that has
     to waits on a bare lock.
+
+    Attributes:
+        item: what was handed in; None when the answer is there.
+        caller: ident of the thread that handed it in.
+        added_at: when, by ``time.monotonic``.
     """
 
-    __slots__ = ("_error", "_gates", "_line", "_result", "_room")
+    __slots__ = ("_error", "_gates", "_line", "_result", "_room", "added_at", "caller", "item")
 
-    def __init__(self, room: WaitingRoom) -> None:
+    def __init__(self, room: WaitingRoom, item: Any) -> None:
+        self.item = item
+        self.caller = get_ident()
+        self.added_at = monotonic()
         self._room = room
         self._result: Any = None
         self._error: BaseException | None = None
-        # One gate for each thread that waits; mostly there is one thread.
-        self._gates: list[tuple[LockType, int]] | None = None
+        # One for each thread that waits; mostly there is one thread.
+        self._gates: tuple[tuple[LockType, int], ...] = ()
         # Who waits for any answer of the same batch; set when the answers are there.
         self._line: deque[LockType] | None = None
 
@@ -83,19 +91,19 @@ class WaitingRoom:
     """Where the callers of one processor stand until their answers are there.
 
     When a batch is done its callers are let out one by one, each opening the gate of the next before it goes
-    on. Opened all at once they would wake only to queue for the interpreter's lock, each of them sleeping a
-    second time: with 64 callers that is half the rate (``toolkit bench batch``).
+    on: woken all at once they would sleep a second time, in the queue for the interpreter's lock.
 
     Args:
         patience_s: see :class:`Regulars`.
-        on_stand: called, with ``lock`` held, when one more caller waits.
+        on_all_here: called, with ``lock`` held, when one more caller waits and nobody is awaited.
     """
 
-    def __init__(self, patience_s: float, on_stand: Callable[[], None]) -> None:
+    def __init__(self, patience_s: float, on_all_here: Callable[[], None]) -> None:
         self.lock = threading.Lock()
         self.regulars = Regulars(patience_s)
         self.standing = 0
-        self._on_stand = on_stand
+        self._line: deque[LockType] = deque()
+        self._on_all_here = on_all_here
 
     def stand(self, answer: Answer) -> LockType | None:
         """The gate at which to wait for an answer; None when it is there already."""
@@ -105,20 +113,19 @@ class WaitingRoom:
         with self.lock:
             if answer._line is not None:
                 return None
-            if answer._gates is None:
-                answer._gates = []
-            answer._gates.append((gate, caller))
+            answer._gates += ((gate, caller),)
             self.standing += 1
             # It brings nothing until it has its answer.
             self.regulars.awaited.discard(caller)
-            self._on_stand()
+            if not self.regulars.awaited:
+                self._on_all_here()
         return gate
 
     def step_aside(self, answer: Answer, gate: LockType) -> None:
         """A caller leaves its gate though it was not let out."""
         with self.lock:
             if answer._line is None:
-                answer._gates = [other for other in answer._gates or () if other[0] is not gate]
+                answer._gates = tuple(other for other in answer._gates if other[0] is not gate)
                 self.standing -= 1
                 return
             with contextlib.suppress(ValueError):
@@ -130,19 +137,28 @@ class WaitingRoom:
     def settle(
         self, answers: list[Answer], results: Iterable[Any], error: BaseException | None = None
     ) -> None:
-        """The answers of one batch are there: tell them and let their callers go."""
-        line: deque[LockType] = deque()
+        """The answers of one batch are there; :meth:`let_go` wakes those who wait for them."""
+        self._line = line = deque()
         with self.lock:
             callers: list[Hashable] = []
             for answer, result in zip(answers, results, strict=True):
                 answer._result, answer._error = result, error
+                answer.item = None
                 answer._line = line
-                for gate, caller in answer._gates or ():
+                for gate, caller in answer._gates:
                     line.append(gate)
                     callers.append(caller)
             self.standing -= len(line)
             # All of them are on their way back now, though the last one is let out a little later.
-            self.regulars.left(callers, time.monotonic())
+            self.regulars.left(callers, monotonic())
+
+    def let_go(self) -> None:
+        """Wake the first of those whose answers are there.
+
+        To be called right before the calling thread sleeps or begins something long: woken any earlier, the
+        caller would only wait for the interpreter's lock.
+        """
+        line, self._line = self._line, deque()
         _open_next(line)
 
 

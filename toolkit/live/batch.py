@@ -14,9 +14,6 @@ from toolkit.live.batch_books import BatchBooks, Reason, check_one_each, check_s
 # A processor nobody feeds lets its thread go after this long, so that one that was never closed leaves none.
 _IDLE_S = 0.5
 
-_Entry = tuple[Any, Answer, int, float]
-"""An item, its answer, who handed it in (the thread's ident), and when."""
-
 
 class BatchProcessor:
     """Runs ``process_fn`` once for many items, in a thread of its own.
@@ -53,7 +50,7 @@ class BatchProcessor:
         self._batch_size = batch_size
         self._timeout_s = float(timeout)
         self._process_fn: Callable[[list[Any]], Sequence[Any]] = process_fn  # type: ignore[assignment]
-        self._waiting: deque[_Entry] = deque()
+        self._waiting: deque[Answer] = deque()
         self._own = threading.local()
         self._undelivered: list[deque[Answer]] = []
         # A flush takes from the lists of other threads.
@@ -75,16 +72,16 @@ class BatchProcessor:
         Raises:
             RuntimeError: the processor is closed.
         """
-        answer = Answer(self._room)
-        self._add(((item, answer),))
+        answer = Answer(self._room, item)
+        self._add((answer,))
         return answer
 
     def submit_many(self, items: Iterable[Any]) -> list[Answer]:
         """Add items at once, so that none of them leaves in a batch before the others are there."""
-        pairs = [(item, Answer(self._room)) for item in items]
-        if pairs:
-            self._add(pairs)
-        return [answer for _, answer in pairs]
+        answers = [Answer(self._room, item) for item in items]
+        if answers:
+            self._add(answers)
+        return answers
 
     def add_item(self, item: Any) -> list[Any] | None:
         """Add one item.
@@ -96,8 +93,8 @@ class BatchProcessor:
         Raises:
             Exception: whatever ``process_fn`` raised, once for each batch that failed.
         """
-        answer = Answer(self._room)
-        is_full = self._add(((item, answer),))
+        answer = Answer(self._room, item)
+        is_full = self._add((answer,))
         mine = self._my_answers()
         mine.append(answer)
         if is_full:
@@ -147,17 +144,17 @@ class BatchProcessor:
             self._undelivered.append(self._own.answers)
         return self._own.answers
 
-    def _add(self, pairs: Sequence[tuple[Any, Answer]]) -> bool:
+    def _add(self, answers: Sequence[Answer]) -> bool:
         """Let items wait for their batch; whether the last one filled its batch."""
         with self._lock:
             if self._is_closed:
                 raise RuntimeError("the batch processor is closed; make a new one to add items")
-            caller, now = threading.get_ident(), time.monotonic()
-            self._waiting.extend([(item, answer, caller, now) for item, answer in pairs])
+            self._waiting.extend(answers)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="batch", daemon=True)
                 self._thread.start()
-            else:
+            elif len(self._waiting) == len(answers) or len(self._waiting) >= self._batch_size:
+                # In between nothing changes for the thread.
                 self._wake_if_needed()
             # Not "at least": behind a full batch that is not taken yet, an item begins the next one.
             return len(self._waiting) % self._batch_size == 0
@@ -176,7 +173,7 @@ class BatchProcessor:
         while (batch := self._next_batch()) is not None:
             self._process(batch)
 
-    def _next_batch(self) -> list[_Entry] | None:
+    def _next_batch(self) -> list[Answer] | None:
         """Wait for a batch; None when the processor is closed and empty, or idle."""
         with self._lock:
             idle_at = time.monotonic() + _IDLE_S
@@ -188,11 +185,14 @@ class BatchProcessor:
                     break
                 if not self._waiting and (self._is_closed or now >= idle_at):
                     self._thread = None
+                    self._room.let_go()
                     return None
                 self._sleep(now, idle_at)
             batch = [self._waiting.popleft() for _ in range(min(self._batch_size, len(self._waiting)))]
             self._books.closed(reason, len(batch))
-            self._room.regulars.came([entry[2] for entry in batch], [entry[3] for entry in batch])
+            self._room.regulars.came(
+                [answer.caller for answer in batch], [answer.added_at for answer in batch]
+            )
             return batch
 
     def _reason_to_close(self) -> Reason | None:
@@ -208,7 +208,7 @@ class BatchProcessor:
 
     def _due_at(self) -> float:
         """When the oldest item has waited for others long enough; the lock is held."""
-        waits_since = self._waiting[0][3]
+        waits_since = self._waiting[0].added_at
         if self._room.regulars.awaited:
             # While a batch is processed nobody waits for others; its callers get the time to come back.
             waits_since = max(waits_since, self._free_since)
@@ -224,23 +224,26 @@ class BatchProcessor:
         else:
             until = idle_at
         self._sleeps_until = until
+        self._room.let_go()
         self._changed.wait(until - now)
         self._sleeps_until = 0.0
 
-    def _process(self, batch: list[_Entry]) -> None:
+    def _process(self, batch: list[Answer]) -> None:
+        # Those of the batch before.
+        self._room.let_go()
         started = time.monotonic()
         results: Sequence[Any] = [None] * len(batch)
         error: BaseException | None = None
         try:
-            results = self._process_fn([entry[0] for entry in batch])
+            results = self._process_fn([answer.item for answer in batch])
             check_one_each(len(batch), results)
         except BaseException as raised:  # noqa: BLE001 - the user's function: its error goes to its items
             results, error = [None] * len(batch), raised
             self._books.failed(len(batch))
         self._free_since = time.monotonic()
-        self._room.settle([entry[1] for entry in batch], results, error)
+        self._room.settle(batch, results, error)
         with self._lock:
-            self._books.took(started - batch[0][3], self._free_since - started)
+            self._books.took(started - batch[0].added_at, self._free_since - started)
 
 
 def _ready_results(mine: deque[Answer]) -> list[Any]:
