@@ -22,6 +22,13 @@ def draw_face(gender: int, age: int, side_px: int = 48, seed: int = 0) -> np.nda
     return image
 
 
+def draw_textured_face(gender: int, age: int, side_px: int, seed: int) -> np.ndarray:
+    """A face in patches of light that differ from seed to seed: no two look identical."""
+    patches = np.random.default_rng(seed).uniform(0.4, 1.0, (6, 6)).astype(np.float32)
+    light = cv2.resize(patches, (side_px, side_px), interpolation=cv2.INTER_CUBIC)[..., None]
+    return np.clip(draw_face(gender, age, side_px, seed) * light, 0, 255).astype(np.uint8)
+
+
 def jpeg(image: np.ndarray) -> bytes:
     """The picture as JPEG."""
     return cv2.imencode(".jpg", image)[1].tobytes()

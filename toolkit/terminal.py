@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ out = Console(width=None if sys.stdout.isatty() else 110)
 err = Console(stderr=True, width=None if sys.stderr.isatty() else 110)
 
 FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
 json_option = click.option("--json", "json_path", type=FILE, help="Write the result here, as JSON.")
 redis_option = click.option(
     "--redis",
@@ -59,6 +61,13 @@ def load(name: str, part: str, words: tuple[str, ...], settings: dict[str, Any] 
     if laid_over is not None and not files:
         laid_over["name"] = name
     return load_experiment(files[0] if files else None, [word for word in words if "=" in word], laid_over)
+
+
+def new_folder(kind: str) -> Path:
+    """A folder of its own for what a run leaves, beside the store."""
+    from toolkit.tracking import DEFAULT_STORE
+
+    return DEFAULT_STORE / kind / f"{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def print_run(run_id: str | None) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pandas as pd
 import pytest
-from made_faces import draw_face
+from made_faces import draw_face, draw_textured_face
 
 from toolkit.data.faces import load_faces
 from toolkit.data.prepare import prepare
@@ -22,19 +21,13 @@ def folder(tmp_path: Path) -> Path:
     folder.mkdir()
     lines = ["file,gender,age,person"]
     for number in range(40):
-        image = textured(number % 30)
+        image = draw_textured_face(number % 30 % 2, 30, 160, seed=number % 30)
         image = cv2.resize(image, (80, 80), interpolation=cv2.INTER_AREA) if number >= 30 else image
         cv2.imwrite(str(folder / f"{number}.png"), image)
         person = "anna" if number in (10, 11, 12) else ""
         lines.append(f"{number}.png,{'mf'[number % 2]},{20 + number % 30},{person}")
     (folder / "labels.csv").write_text("\n".join(lines))
     return folder
-
-
-def textured(seed: int) -> np.ndarray:
-    patches = np.random.default_rng(seed).uniform(0.4, 1.0, (6, 6, 1)).astype(np.float32)
-    light = cv2.resize(patches, (160, 160), interpolation=cv2.INTER_CUBIC)[..., None]
-    return np.clip(draw_face(seed % 2, 30, 160, seed) * light, 0, 255).astype(np.uint8)
 
 
 def test_a_pack_holds_small_pictures_with_their_labels(folder: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from toolkit.errors import DataError
 
 SPLITS = ("train", "val", "test")
 TEST_SHARE = 0.2
-VAL_SHARE = 0.05
+VAL_SHARE = 0.1
 
 
 def assign_splits(groups: np.ndarray, given: Sequence[str], names: Sequence[str]) -> list[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
-from toolkit.errors import ConfigError
+from toolkit.errors import ConfigError, did_you_mean
 
 _MORE_THAN_0 = ("image_px", "epochs", "batch_size", "learning_rate", "loader_threads")
 _MORE_THAN_0_OR_NONE = ("start_px", "minutes", "threads", "patience")
@@ -87,3 +87,24 @@ class TrainConfig:
             raise ConfigError(f"balance must lie in 0..1, got {self.balance}")
         if self.start_px is not None and self.start_px > self.image_px:
             raise ConfigError(f"start_px must not exceed image_px, got {self.start_px} and {self.image_px}")
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """Many trainings: every combination of some settings.
+
+    Attributes:
+        grid: setting of a training to the values it takes in turn, such as ``image_px: [64, 96]``.
+    """
+
+    grid: dict[str, list[Any]]
+
+    def __post_init__(self) -> None:
+        known = {f.name for f in fields(TrainConfig)} - {"out_dir"}
+        if not self.grid:
+            raise ConfigError("a sweep needs a grid: {image_px: [64, 96], backbone: [...]}")
+        for name, values in self.grid.items():
+            if name not in known:
+                raise ConfigError(f"a sweep's grid knows no setting {name!r}; {did_you_mean(name, known)}")
+            if not values:
+                raise ConfigError(f"the sweep's grid has no value for {name}")

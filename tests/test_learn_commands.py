@@ -1,0 +1,123 @@
+"""``toolkit data prepare``, ``train`` and ``sweep`` as a person uses them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from made_faces import draw_textured_face, jpeg, write_pack
+
+from toolkit.cli import cli
+from toolkit.errors import ConfigError
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One MLflow store for all tests: making one takes seconds."""
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+
+
+@pytest.fixture
+def toolkit(tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """Run ``toolkit WORDS`` in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+
+    def run(words: str) -> Result:
+        return CliRunner().invoke(cli, words.split(), catch_exceptions=False)
+
+    return run
+
+
+def write_experiment(path: Path, **parts: object) -> None:
+    write_pack(path.parent / "made.parquet", train=24, val=8)
+    train = {"data": "made.parquet", "backbone": "test_resnet", "image_px": 32, "epochs": 2, "batch_size": 8}
+    path.write_text(yaml.safe_dump({"train": train | {"device": "cpu"}, **parts}, sort_keys=False))
+
+
+def test_a_folder_becomes_a_pack_and_the_pack_a_model_and_the_run_is_recorded(
+    toolkit, tmp_path: Path
+) -> None:
+    from mlflow import MlflowClient
+
+    (tmp_path / "faces").mkdir()
+    for number in range(60):
+        name = f"{20 + number}_{number % 2}_0_2017{number:04}.jpg"
+        (tmp_path / "faces" / name).write_bytes(
+            jpeg(draw_textured_face(number % 2, 20 + number, 96, seed=number))
+        )
+
+    prepared = toolkit("data prepare utkface --from faces -o own.parquet --json own.json")
+    write_experiment(tmp_path / "e.yaml")
+    trained = toolkit("train e.yaml train.data=own.parquet train.epochs=1 --out out --json trained.json")
+
+    report = json.loads((tmp_path / "own.json").read_text())
+    assert sum(report["splits"].values()) == 60
+    assert f"sha256 {report['sha256']}" in prepared.stdout
+    result = json.loads((tmp_path / "trained.json").read_text())
+    assert (result["data_sha256"], result["best_epoch"]) == (report["sha256"], 1)
+    assert "best epoch 1: out/best.safetensors" in trained.stdout
+    client = MlflowClient()
+    run = client.get_run(result["mlflow_run_id"])
+    assert run.data.metrics["val/gender_accuracy"] == result["epochs"][0]["val/gender_accuracy"]
+    assert run.inputs.dataset_inputs[0].dataset.digest == report["sha256"][:36]
+    left = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert left == {"experiment.yaml", "checkpoint", "model"}
+
+    again = toolkit("train e.yaml train.data=own.parquet train.epochs=1 --resume out")
+    assert "epoch 1: loss" not in again.stderr
+    assert "best epoch 1: out/best.safetensors" in again.stdout
+    with pytest.raises(ConfigError, match="nothing to resume in elsewhere"):
+        toolkit("train e.yaml --resume elsewhere")
+
+
+def test_a_sweep_that_was_ended_goes_on_and_trains_no_point_twice(
+    toolkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    from toolkit.training import loop
+
+    write_experiment(tmp_path / "s.yaml", sweep={"grid": {"image_px": [16, 32], "epochs": [2]}})
+    learn, learned = loop.Training._learn, []
+
+    def interrupted(training, loader, epoch, on_progress):  # type: ignore[no-untyped-def]
+        learned.append((training.config.image_px, epoch))
+        if len(learned) == 4:
+            raise KeyboardInterrupt
+        return learn(training, loader, epoch, on_progress)
+
+    monkeypatch.setattr(loop.Training, "_learn", interrupted)
+
+    said = [toolkit(f"sweep s.yaml --json {name}.json").stderr for name in ("first", "then", "again")]
+
+    first, then, again = (
+        json.loads((tmp_path / f"{n}.json").read_text()) for n in ("first", "then", "again")
+    )
+    assert learned == [(16, 1), (16, 2), (32, 1), (32, 2), (32, 2)]
+    assert "1 points are left; the same command goes on" in said[0]
+    assert [row["name"] for row in then["points"]] == ["image_px=16, epochs=2", "image_px=32, epochs=2"]
+    assert (first["left"], then["left"]) == (1, 0)
+    assert again["points"] == then["points"]
+    assert (tmp_path / then["figure"]).read_bytes().startswith(b"\x89PNG")
+    runs = [MlflowClient().get_run(row["mlflow_run_id"]) for row in then["points"]]
+    parents = [run.data.tags["mlflow.parentRunId"] for run in runs]
+    assert parents == [first["mlflow_run_id"], then["mlflow_run_id"]]
+
+
+def test_a_sweep_without_a_grid_is_refused(toolkit, tmp_path: Path) -> None:
+    write_experiment(tmp_path / "s.yaml")
+    with pytest.raises(ConfigError, match="needs the parts 'train' and 'sweep'"):
+        toolkit("sweep s.yaml")
+
+    write_experiment(tmp_path / "s.yaml", sweep={"grid": {"imagepx": [16]}})
+    with pytest.raises(ConfigError, match="did you mean 'image_px'"):
+        toolkit("sweep s.yaml")
+
+    write_experiment(tmp_path / "s.yaml", sweep={"grid": {"image_px": ["wide"]}})
+    with pytest.raises(ConfigError, match="sweep point image_px=wide: image_px"):
+        toolkit("sweep s.yaml")

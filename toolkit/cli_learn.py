@@ -1,0 +1,168 @@
+"""``toolkit train``, ``toolkit sweep`` and ``toolkit data``: from pictures on disk to a checkpoint."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from toolkit.terminal import FILE, FOLDER, err, json_option, load, new_folder, out, print_run, write_json
+
+
+@click.command()
+@click.argument("experiment_and_overrides", nargs=-1, metavar="EXPERIMENT [KEY=VALUE]...")
+@click.option("--out", "out_dir", type=FOLDER, help="Folder for checkpoint and state.")
+@click.option("--resume", "resume_dir", type=FOLDER, help="Go on with the training that was ended there.")
+@json_option
+def train(
+    experiment_and_overrides: tuple[str, ...],
+    out_dir: Path | None,
+    resume_dir: Path | None,
+    json_path: Path | None,
+) -> None:
+    """Train a model of apparent gender and age as EXPERIMENT (YAML) says, and record the run in MLflow.
+
+    The best epoch's weights are kept as safetensors, with a JSON card beside them. Ctrl-C ends the training
+    early and keeps what there is; whatever ended it, --resume goes on after the last whole epoch. On several
+    GPUs: torchrun --nproc-per-node=2 -m toolkit.cli train ...
+
+    \b
+      toolkit train experiments/face-attributes.yaml train.epochs=3 --out runs/mine
+      toolkit train experiments/face-attributes.yaml train.epochs=3 --resume runs/mine
+    """
+    # Under torchrun every process runs this command, and one of them speaks.
+    out.quiet = err.quiet = os.environ.get("RANK", "0") != "0"
+    experiment = load("train", "train", experiment_and_overrides)
+    with err.status("loading torch and the data"):
+        from toolkit.learn_run import run_training
+    with _bar("training") as (on_progress, on_epoch):
+        folder = resume_dir or out_dir or new_folder("train")
+        result = run_training(experiment, folder, on_progress, on_epoch, resume=resume_dir is not None)
+    if result["was_interrupted"]:
+        again = f"toolkit train {' '.join(experiment_and_overrides)} --resume {folder}"
+        err.print(f"interrupted; to go on: {again}", highlight=False, soft_wrap=True)
+    out.print(f"best epoch {result['best_epoch']}: {result['checkpoint']}", highlight=False, soft_wrap=True)
+    print_run(result["mlflow_run_id"])
+    if not out.quiet:
+        write_json(json_path, result)
+
+
+@click.command()
+@click.argument("experiment_and_overrides", nargs=-1, metavar="EXPERIMENT [KEY=VALUE]...")
+@click.option("--out", "out_dir", type=FOLDER, help="Folder of the points.  [default: runs/sweep/EXPERIMENT]")
+@json_option
+def sweep(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, json_path: Path | None) -> None:
+    """Train every combination of a grid and compare them: accuracy against speed.
+
+    EXPERIMENT (YAML) has a part train and a part sweep. Each training is an MLflow run nested in that of the
+    sweep. The same command again goes on where the last one ended: finished points are not trained again.
+
+    \b
+      toolkit sweep experiments/sweep-size.yaml
+    """
+    experiment = load("sweep", "sweep", experiment_and_overrides)
+    with err.status("loading torch and the data"):
+        from toolkit.sweep_run import run_sweep
+        from toolkit.tracking import DEFAULT_STORE
+    with _bar("sweep") as (on_progress, on_epoch):
+
+        def on_point(number: int, points: int, row: dict[str, Any]) -> None:
+            err.print(f"point {number} of {points}: {row['name']}", highlight=False, soft_wrap=True)
+
+        folder = out_dir or DEFAULT_STORE / "sweep" / experiment.name
+        result = run_sweep(experiment, folder, on_point, on_progress, on_epoch)
+    out.print(_point_table(result["points"]))
+    if result["left"]:
+        err.print(f"{result['left']} points are left; the same command goes on", highlight=False)
+    if result["figure"]:
+        out.print(f"picture: {result['figure']}", highlight=False, soft_wrap=True)
+    print_run(result["mlflow_run_id"])
+    write_json(json_path, result)
+
+
+@click.group()
+def data() -> None:
+    """Labelled pictures: what can be read, and how it becomes a pack."""
+
+
+@data.command()
+@click.argument("name")
+@click.option("--from", "folder", type=FOLDER, required=True, help="Where the data set lies.")
+@click.option("-o", "--output", "target", type=FILE, required=True, help="The Parquet file to write.")
+@click.option("--side", "side_px", type=int, default=128, show_default=True, help="Longest side, pixels.")
+@json_option
+def prepare(name: str, folder: Path, target: Path, side_px: int, json_path: Path | None) -> None:
+    """Pack the data set NAME into the one form that training and evaluation read.
+
+    NAME is adience, csv, fairface, market1501, pa100k or utkface; datasets/NAME/README.md says how to obtain
+    it. Pictures that look identical, and pictures of one person, never straddle train, val and test.
+
+    \b
+      toolkit data prepare utkface --from UTKFace -o utkface.parquet
+    """
+    with err.status("reading the labels"):
+        from toolkit.data.prepare import prepare as pack
+    with Progress(*_COLUMNS, console=err) as progress:
+        bar = progress.add_task(name, total=None)
+
+        def on_progress(done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total)
+
+        report = pack(name, folder, target, side_px, on_progress)
+    counts = ", ".join(f"{split} {report.splits.get(split, 0):,}" for split in ("train", "val", "test"))
+    out.print(f"{report.path}: {counts}; {report.bytes / 1e6:.1f} MB", highlight=False, soft_wrap=True)
+    copies = (
+        f"{report.duplicate_groups} groups look identical, {report.disagreeing_groups} with unlike labels"
+    )
+    out.print(copies, highlight=False)
+    out.print(f"sha256 {report.sha256}", highlight=False)
+    write_json(json_path, {**vars(report), "path": str(report.path)})
+
+
+_COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+
+_OnProgress = Callable[[int, int, dict[str, float]], None]
+_OnEpoch = Callable[[int, dict[str, float]], None]
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[tuple[_OnProgress, _OnEpoch]]:
+    """A bar of steps, with a line for every epoch above it."""
+    with Progress(*_COLUMNS, console=err) as progress:
+        bar = progress.add_task(name, total=None)
+
+        def on_progress(step: int, steps: int, values: dict[str, float]) -> None:
+            progress.update(bar, completed=step, total=steps, description=f"loss {values['train/loss']:.3f}")
+
+        def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
+            # Only the first of several processes validates.
+            if "val/gender_accuracy" in metrics:
+                progress.console.print(_epoch_line(epoch, metrics), highlight=False, soft_wrap=True)
+
+        yield on_progress, on_epoch
+
+
+def _epoch_line(epoch: int, metrics: dict[str, float]) -> str:
+    return (
+        f"epoch {epoch}: loss {metrics['train/loss']:.3f}, "
+        f"validation gender {metrics['val/gender_accuracy']:.1%}, "
+        f"age group {metrics['val/age_group_accuracy']:.1%}, {metrics['train/images_per_s']:.0f} images/s"
+    )
+
+
+def _point_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("point")
+    for title in ("gender", "age group", "pictures/s", "million weights"):
+        table.add_column(title, justify="right")
+    for row in rows:
+        scores = (f"{row[name]:.1%}" for name in ("gender_accuracy", "age_group_accuracy"))
+        table.add_row(row["name"], *scores, f"{row['images_per_s']:.0f}", f"{row['parameters'] / 1e6:.2f}")
+    return table

@@ -1,0 +1,192 @@
+"""Many trainings as one run: nested in MLflow, resumable, and drawn as accuracy against speed."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toolkit.errors import ConfigError
+from toolkit.experiment import Experiment, as_plain, as_yaml, build
+from toolkit.learn_run import run_training
+from toolkit.models.checkpoint import Checkpoint
+from toolkit.models.predictor import Predictor
+from toolkit.tracking import RunRecord, run_name
+from toolkit.training.config import TrainConfig
+from toolkit.training.loop import OnEpoch, OnProgress
+from toolkit.training.state import STATE_FILE
+from toolkit.training.sweep_figure import speed_figure
+
+_logger = logging.getLogger(__name__)
+
+POINT_FILE = "point.json"
+SPEED_BATCH = 32
+SPEED_ROUNDS = 5
+"""The quickest of so many: on a shared machine the others tell of its neighbours."""
+
+_RUN_ID_TIMEOUT_S = 60.0
+
+OnPoint = Callable[[int, int, dict[str, Any]], None]
+"""Called after each point: its number from 1, points in all, its row."""
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """One training of a sweep.
+
+    Attributes:
+        name: its settings in words, such as ``image_px=64, backbone=resnet10t``.
+        settings: what the grid says of it.
+        config: of the training; its ``out_dir`` is named after all settings, so that a point whose experiment
+            was changed is another point.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    config: TrainConfig
+
+    @property
+    def folder(self) -> Path:
+        """Where its checkpoint, state and result lie."""
+        return Path(self.config.out_dir)
+
+
+def sweep_points(experiment: Experiment, out_dir: Path) -> list[SweepPoint]:
+    """All combinations of the grid, the last key varying quickest.
+
+    Raises:
+        ConfigError: the experiment lacks ``train`` or ``sweep``, or a value in the grid is not right.
+    """
+    if experiment.train is None or experiment.sweep is None:
+        raise ConfigError(f"experiment {experiment.name!r} needs the parts 'train' and 'sweep' for a sweep")
+    points = []
+    for values in itertools.product(*experiment.sweep.grid.values()):
+        settings = dict(zip(experiment.sweep.grid, values, strict=True))
+        name = ", ".join(f"{key}={value}" for key, value in settings.items())
+        plain = asdict(experiment.train) | settings | {"out_dir": ""}
+        digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:12]
+        config = build(TrainConfig, plain | {"out_dir": str(out_dir / digest)}, f"sweep point {name}")
+        points.append(SweepPoint(name, settings, config))
+    return points
+
+
+def run_sweep(
+    experiment: Experiment,
+    out_dir: Path,
+    on_point: OnPoint | None = None,
+    on_progress: OnProgress | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> dict[str, Any]:
+    """Train every point that has not been trained in ``out_dir``, and compare all.
+
+    A point that was ended in the middle goes on after its last epoch. Ctrl-C ends the sweep after the epoch's
+    step; what is finished is compared, and the next call goes on.
+
+    Args:
+        experiment: with parts ``train`` and ``sweep``.
+        out_dir: one folder per point, and the picture.
+        on_point: called after each point, also one that was finished before.
+        on_progress: called after each training step.
+        on_epoch: called after each epoch.
+
+    Returns:
+        ``points`` (a row each: settings, scores on validation, ``images_per_s``, ``parameters``, its run),
+        ``left`` (points not trained), ``figure`` (path of the picture) and ``mlflow_run_id``.
+    """
+    points = sweep_points(experiment, out_dir)
+    record = RunRecord("train", run_name(experiment.name), as_plain(experiment), {"kind": "sweep"})
+    record.log_text(as_yaml(experiment), "experiment.yaml")
+    rows: list[dict[str, Any]] = []
+    status = "FAILED"
+    try:
+        for number, point in enumerate(points, start=1):
+            row = _finished(point) or _train_point(experiment, point, record, on_progress, on_epoch)
+            if row is None:
+                break
+            rows.append(row)
+            if on_point:
+                on_point(number, len(points), row)
+        figure = out_dir / "accuracy-against-speed.png"
+        if rows:
+            speed_figure(rows).savefig(figure, dpi=120)
+            record.log_file(figure)
+            record.log_table(rows, "points.json")
+        status = "FINISHED" if len(rows) == len(points) else "KILLED"
+    finally:
+        run_id = record.close(status)
+    left = len(points) - len(rows)
+    return {"points": rows, "left": left, "figure": str(figure) if rows else None, "mlflow_run_id": run_id}
+
+
+def _finished(point: SweepPoint) -> dict[str, Any] | None:
+    path = point.folder / POINT_FILE
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _train_point(
+    experiment: Experiment,
+    point: SweepPoint,
+    record: RunRecord,
+    on_progress: OnProgress | None,
+    on_epoch: OnEpoch | None,
+) -> dict[str, Any] | None:
+    """Train one point; None if it was interrupted."""
+    one = replace(experiment, name=f"{experiment.name}: {point.name}", train=point.config, sweep=None)
+    resume = (point.folder / STATE_FILE).is_file()
+    result = run_training(one, None, on_progress, on_epoch, resume, _nested_in(record))
+    if result["was_interrupted"] or result["checkpoint"] is None:
+        return None
+    row = _row(point, result)
+    part = point.folder / f"{POINT_FILE}.part"
+    part.write_text(json.dumps(row, indent=2) + "\n", encoding="utf-8")
+    part.replace(point.folder / POINT_FILE)
+    return row
+
+
+def _row(point: SweepPoint, result: Mapping[str, Any]) -> dict[str, Any]:
+    checkpoint = Checkpoint.load(result["checkpoint"])
+    best = result["epochs"][result["best_epoch"] - 1]
+    scores = {name.removeprefix("val/"): value for name, value in best.items() if name.startswith("val/")}
+    return {
+        "name": point.name,
+        **point.settings,
+        **scores,
+        "best_epoch": result["best_epoch"],
+        "train_images_per_s": best["train/images_per_s"],
+        "images_per_s": measure_images_per_s(Predictor(checkpoint, point.config.device)),
+        "parameters": sum(tensor.numel() for tensor in checkpoint.network.parameters()),
+        "checkpoint": str(result["checkpoint"]),
+        "mlflow_run_id": result["mlflow_run_id"],
+    }
+
+
+def measure_images_per_s(predictor: Predictor) -> float:
+    """Pictures a second of a model, in batches of 32 of its own size, resizing and read-out included."""
+    side_px = predictor.card.image_px
+    pictures = np.random.default_rng(0).integers(0, 256, (SPEED_BATCH, side_px, side_px, 3), dtype=np.uint8)
+    predictor.predict_arrays(list(pictures))
+    quickest_s = float("inf")
+    for _ in range(SPEED_ROUNDS):
+        started_at = time.perf_counter()
+        predictor.predict_arrays(list(pictures))
+        quickest_s = min(quickest_s, time.perf_counter() - started_at)
+    return SPEED_BATCH / quickest_s
+
+
+def _nested_in(record: RunRecord) -> dict[str, str]:
+    """The tag that nests a run in another, whose id its thread may not have yet."""
+    deadline = time.monotonic() + _RUN_ID_TIMEOUT_S
+    while record.run_id is None and record.error is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if record.run_id is None:
+        _logger.warning("the sweep has no MLflow run of its own: its trainings are recorded side by side")
+        return {}
+    return {"mlflow.parentRunId": record.run_id}
