@@ -22,8 +22,27 @@ _FLOORS = {
     "ground": {"addresses", "crops", "errors", "machine", "prometheus", "records", "resources", "stats"},
     "wings": {"data", "live", "models", "work"},
     "upper": {"evaluation", "tracking", "training"},
-    "attic": {"analysis", "bench", "demo", "evaluate_run", "experiment", "learn_run", "live_run", "sweep_run"},
-    "roof": {"cli", "cli_bench", "cli_evaluate", "cli_live", "cli_queue", "cli_worker", "notebook", "terminal"},
+    "attic": {
+        "analysis",
+        "bench",
+        "demo",
+        "evaluate_run",
+        "experiment",
+        "learn_run",
+        "live_run",
+        "sweep_run",
+    },
+    "roof": {
+        "cli",
+        "cli_bench",
+        "cli_evaluate",
+        "cli_learn",
+        "cli_live",
+        "cli_queue",
+        "cli_worker",
+        "notebook",
+        "terminal",
+    },
 }
 
 _HEAVY = {"av", "cv2", "matplotlib", "mlflow", "pandas", "redis", "timm", "torch", "torchvision"}
