@@ -165,6 +165,7 @@ def test_the_numbers_of_stages_zones_and_the_machine_are_shown(dashboard):
     panel = board.panel
     assert "<th>detect</th>" in panel.stages_html.value
     assert "<th>door, till</th>" in panel.places_html.value
+    assert "NA" not in panel.places_html.value
     assert " cores, " in panel.machine_html.value
     assert "the recording is over" in panel.table_html.value
 

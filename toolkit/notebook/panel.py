@@ -52,5 +52,7 @@ class Panel:
 
 def table_as_html(table: pd.DataFrame) -> str:
     """A table in the looks of JupyterLab's own."""
-    text = table.to_html(border=0, float_format="{:.1f}".format, na_rep="-")
+    # pandas shows missing whole numbers as <NA>, whatever it is told.
+    shown = table.astype(object).where(table.notna(), float("nan"))
+    text = shown.to_html(border=0, float_format="{:.1f}".format, na_rep="-")
     return f'<div class="jp-RenderedHTMLCommon" style="display: inline-block">{text}</div>'
