@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -32,11 +32,52 @@ def queue(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> 
       toolkit bench queue experiments/bench-queue.yaml --json bench-queue.json
     """
     from toolkit.bench.runs import run_queue_bench
-    from toolkit.bench.tables import case_table, ratio_line
 
     experiment = load("bench-queue", "bench", experiment_and_overrides, {"queue": {}})
     with _progress() as show:
         result = run_queue_bench(experiment, show)
+    _print(result, json_path)
+
+
+@bench.command("camera")
+@click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
+@json_option
+def camera(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> None:
+    """How cameras are read: rate, cost of a frame, time to open, beside PyAV alone, OpenCV and VidGear.
+
+    \b
+      toolkit bench camera bench.camera.rounds=1 bench.camera.cases=[open]
+      toolkit bench camera experiments/bench-camera.yaml --json bench-camera.json
+    """
+    from toolkit.bench.runs import run_camera_bench
+
+    experiment = load("bench-camera", "bench", experiment_and_overrides, {"camera": {}})
+    with _progress() as show:
+        result = run_camera_bench(experiment, show)
+    _print(result, json_path)
+
+
+@bench.command("batch")
+@click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
+@json_option
+def batch(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> None:
+    """Batches of many callers' items, beside the ideal, hand-written ones, batched and async-batcher.
+
+    \b
+      toolkit bench batch bench.batch.rounds=1 bench.batch.cases=[threads-model-8]
+      toolkit bench batch experiments/bench-batch.yaml --json bench-batch.json
+    """
+    from toolkit.bench.runs import run_batch_bench
+
+    experiment = load("bench-batch", "bench", experiment_and_overrides, {"batch": {}})
+    with _progress() as show:
+        result = run_batch_bench(experiment, show)
+    _print(result, json_path)
+
+
+def _print(result: dict[str, Any], json_path: Path | None) -> None:
+    from toolkit.bench.tables import case_table, ratio_line
+
     for case in result["cases"].values():
         out.print(case_table(case))
         out.print(ratio_line(case), highlight=False, soft_wrap=True)

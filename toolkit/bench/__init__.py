@@ -6,12 +6,28 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolkit.bench.config import BenchConfig, QueueBenchConfig
-    from toolkit.bench.runs import run_queue_bench
+    from toolkit.bench.config import BatchBenchConfig, BenchConfig, CameraBenchConfig, QueueBenchConfig
+    from toolkit.bench.runs import run_batch_bench, run_camera_bench, run_queue_bench
 
-__all__ = ["BenchConfig", "QueueBenchConfig", "run_queue_bench"]
+__all__ = [
+    "BatchBenchConfig",
+    "BenchConfig",
+    "CameraBenchConfig",
+    "QueueBenchConfig",
+    "run_batch_bench",
+    "run_camera_bench",
+    "run_queue_bench",
+]
 
-_HOMES = {"BenchConfig": "config", "QueueBenchConfig": "config", "run_queue_bench": "runs"}
+_HOMES = {
+    "BatchBenchConfig": "config",
+    "BenchConfig": "config",
+    "CameraBenchConfig": "config",
+    "QueueBenchConfig": "config",
+    "run_batch_bench": "runs",
+    "run_camera_bench": "runs",
+    "run_queue_bench": "runs",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -49,11 +49,73 @@ class QueueBenchConfig:
 
 
 @dataclass(frozen=True)
+class CameraBenchConfig:
+    """A bench of how cameras are read.
+
+    Attributes:
+        cases: names of the cases to measure; empty for all.
+        contenders: names of the contenders; empty for all.
+        rounds: how often each contender runs each case; medians are taken over them.
+        seconds: so long is one measurement of a rate or of a cost.
+        openings: so many times is a camera opened, to measure how long that takes.
+        width: of the cameras' pictures, in pixels.
+        height: of the cameras' pictures, in pixels.
+        fps: pictures a second of each camera.
+        timeout_s: a contender that takes longer for one run, starting and stopping included, is ended.
+    """
+
+    cases: tuple[str, ...] = ()
+    contenders: tuple[str, ...] = ()
+    rounds: int = 3
+    seconds: float = 5.0
+    openings: int = 10
+    width: int = 1280
+    height: int = 720
+    fps: int = 25
+    timeout_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        for name in ("rounds", "seconds", "openings", "width", "height", "fps", "timeout_s"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class BatchBenchConfig:
+    """A bench of the batch processor.
+
+    Attributes:
+        cases: names of the cases to measure; empty for all.
+        contenders: names of the contenders; empty for all.
+        rounds: how often each contender runs each case; medians are taken over them.
+        seconds: so long are answers counted in one measurement.
+        warm_up_s: so long before that do the callers ask already.
+        timeout_s: a contender that takes longer for one run, starting and stopping included, is ended.
+    """
+
+    cases: tuple[str, ...] = ()
+    contenders: tuple[str, ...] = ()
+    rounds: int = 5
+    seconds: float = 2.0
+    warm_up_s: float = 0.5
+    timeout_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        for name in ("rounds", "seconds", "warm_up_s", "timeout_s"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
 class BenchConfig:
     """The benches of one experiment.
 
     Attributes:
+        batch: the batch processor, if it is to be measured.
+        camera: how cameras are read, if that is to be measured.
         queue: the task queue and its worker pool, if they are to be measured.
     """
 
+    batch: BatchBenchConfig | None = None
+    camera: CameraBenchConfig | None = None
     queue: QueueBenchConfig | None = None

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from toolkit.bench.queues.cases import CONTENDERS, queue_cases
-from toolkit.bench.rounds import OnProgress, run_rounds
+from toolkit.bench.batches.cases import CONTENDERS as BATCHERS
+from toolkit.bench.batches.cases import batch_cases
+from toolkit.bench.cameras.cases import CONTENDERS as CAMERA_READERS
+from toolkit.bench.cameras.cases import camera_cases, camera_film
+from toolkit.bench.config import BatchBenchConfig, CameraBenchConfig, QueueBenchConfig
+from toolkit.bench.queues.cases import CONTENDERS as QUEUES
+from toolkit.bench.queues.cases import queue_cases
+from toolkit.bench.rounds import Case, Contender, OnProgress, run_rounds
 from toolkit.errors import ConfigError
 from toolkit.experiment import Experiment, as_plain, as_yaml
-from toolkit.tracking import RunRecord, flatten, machine, run_name
+from toolkit.machine import machine
+from toolkit.tracking import RunRecord, flatten, run_name
 
 
 def run_queue_bench(experiment: Experiment, on_progress: OnProgress = lambda *_: None) -> dict[str, Any]:
@@ -23,14 +31,62 @@ def run_queue_bench(experiment: Experiment, on_progress: OnProgress = lambda *_:
     """
     config = experiment.bench.queue if experiment.bench else None
     if config is None:
-        raise ConfigError(
-            f"experiment {experiment.name!r} has no part 'bench': bench: {{queue: {{rounds: 5}}}}"
-        )
-    cases = run_rounds(queue_cases(config), CONTENDERS, config.rounds, config.timeout_s, on_progress)
-    result = {"machine": machine(), "settings": as_plain(config), "cases": cases}
+        raise _no_part(experiment, "queue")
+    return _run("queue", experiment, config, queue_cases(config), QUEUES, on_progress)
+
+
+def run_camera_bench(experiment: Experiment, on_progress: OnProgress = lambda *_: None) -> dict[str, Any]:
+    """Measure how our cameras are read, PyAV alone, and the peers that are installed, and record the run.
+
+    Returns:
+        As :func:`run_queue_bench`.
+
+    Raises:
+        ConfigError: the experiment has no part ``bench: {camera: ...}``, or asks for what there is not.
+    """
+    config = experiment.bench.camera if experiment.bench else None
+    if config is None:
+        raise _no_part(experiment, "camera")
+    # The film is made once, not by every contender.
+    with camera_film(config) as film:
+        cases = camera_cases(config, film)
+        return _run("camera", experiment, config, cases, CAMERA_READERS, on_progress)
+
+
+def run_batch_bench(experiment: Experiment, on_progress: OnProgress = lambda *_: None) -> dict[str, Any]:
+    """Measure our batch processor, the ideal, hand-written ones, and the peers that are installed.
+
+    Returns:
+        As :func:`run_queue_bench`.
+
+    Raises:
+        ConfigError: the experiment has no part ``bench: {batch: ...}``, or asks for what there is not.
+    """
+    config = experiment.bench.batch if experiment.bench else None
+    if config is None:
+        raise _no_part(experiment, "batch")
+    return _run("batch", experiment, config, batch_cases(config), BATCHERS, on_progress)
+
+
+def _no_part(experiment: Experiment, what: str) -> ConfigError:
+    return ConfigError(
+        f"experiment {experiment.name!r} has no part 'bench': bench: {{{what}: {{rounds: 5}}}}"
+    )
+
+
+def _run(
+    what: str,
+    experiment: Experiment,
+    config: QueueBenchConfig | CameraBenchConfig | BatchBenchConfig,
+    cases: Sequence[Case],
+    contenders: Mapping[str, Contender],
+    on_progress: OnProgress,
+) -> dict[str, Any]:
+    measured = run_rounds(cases, contenders, config.rounds, config.timeout_s, on_progress)
+    result = {"machine": machine(), "settings": as_plain(config), "cases": measured}
     # Only now: the record's thread would take its time from whoever is measured.
     record = RunRecord("bench", run_name(experiment.name), as_plain(experiment))
-    record.log_metrics({f"bench/queue/{name}": value for name, value in _numbers(cases).items()})
+    record.log_metrics({f"bench/{what}/{name}": value for name, value in _numbers(measured).items()})
     record.log_text(as_yaml(experiment), "experiment.yaml")
     record.log_text(json.dumps(result, indent=2), "bench.json")
     return {**result, "mlflow_run_id": record.close()}
@@ -38,6 +94,7 @@ def run_queue_bench(experiment: Experiment, on_progress: OnProgress = lambda *_:
 
 def _numbers(cases: dict[str, Any]) -> dict[str, float]:
     """``case/contender/figure`` and ``case/ratio`` of everything that is a number."""
-    told = {name: {**case["contenders"], **case["ratios"]} for name, case in cases.items()}
+    # The ratios say who "ours" was, and a contender may be called so.
+    told = {name: {**case["ratios"], **case["contenders"]} for name, case in cases.items()}
     flat = {name.replace(".", "/"): value for name, value in flatten(told).items()}
     return {name: float(value) for name, value in flat.items() if isinstance(value, int | float)}

@@ -1,0 +1,1 @@
+"""The bench of the batch processor: who takes part, how, and in what."""
