@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import threading
+from collections import deque
 from typing import Any
 
 from toolkit.records import FrameResult, Track
+
+logger = logging.getLogger(__name__)
+
+_MANY_PEOPLE = 1000
+_GONE_AFTER_S = 60.0
 
 
 class LatestResults:
@@ -43,17 +51,20 @@ class BestPictures:
 class LabelLog:
     """Who was labelled what, and when: a row when a person's label changes, and one a second otherwise.
 
-    The column ``time_s`` counts from the first result.
+    The column ``time_s`` counts from the first result. A run of days keeps its newest rows; the log says when
+    the first one is let go.
 
     Args:
         every_s: pause between two rows of a person whose shown label stays the same.
+        most_rows: rows that are kept, some 100 MB of them by default.
     """
 
-    def __init__(self, every_s: float = 1.0) -> None:
+    def __init__(self, every_s: float = 1.0, most_rows: int = 100_000) -> None:
         self._started_at: float | None = None
         self._every_s = every_s
-        self._rows: list[dict[str, Any]] = []
-        self._last: dict[tuple[str, int], dict[str, Any]] = {}
+        self._rows: deque[dict[str, Any]] = deque(maxlen=most_rows)
+        self._has_let_go = False
+        self._last: dict[tuple[str, int], tuple[str | None, float]] = {}
         self._lock = threading.Lock()
 
     def __call__(self, result: FrameResult) -> None:
@@ -62,18 +73,27 @@ class LabelLog:
             self._started_at = result.finished_at
         at_s = result.finished_at - self._started_at
         for track in result.tracks:
-            row = self._row(result, track, at_s)
-            key = (row["camera"], row["track_id"])
-            last = self._last.get(key)
-            if last is None or last["gender"] != row["gender"] or at_s - last["time_s"] >= self._every_s:
-                with self._lock:
-                    self._last[key] = row
-                    self._rows.append(row)
+            key = (result.frame.camera, track.track_id)
+            gender = None if track.label is None else track.label.gender
+            last_gender, last_s = self._last.get(key, (None, -math.inf))
+            if gender != last_gender or at_s - last_s >= self._every_s:
+                self._last[key] = gender, at_s
+                self._add(self._row(result, track, at_s))
+        if len(self._last) > _MANY_PEOPLE:
+            # Who has not been seen for so long has left; a track's number is never used again.
+            self._last = {key: last for key, last in self._last.items() if at_s - last[1] < _GONE_AFTER_S}
 
     def rows(self) -> list[dict[str, Any]]:
-        """All rows so far, in order of time: numbers and words, no picture of anybody."""
+        """The newest rows, in order of time: numbers and words, no picture of anybody."""
         with self._lock:
             return list(self._rows)
+
+    def _add(self, row: dict[str, Any]) -> None:
+        if len(self._rows) == self._rows.maxlen and not self._has_let_go:
+            self._has_let_go = True
+            logger.warning("%d labels are noted; from now on the oldest are let go", len(self._rows))
+        with self._lock:
+            self._rows.append(row)
 
     @staticmethod
     def _row(result: FrameResult, track: Track, at_s: float) -> dict[str, Any]:
