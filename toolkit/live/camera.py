@@ -18,7 +18,7 @@ from toolkit.live.network import Transport
 from toolkit.live.reading import SourceHealth
 from toolkit.live.source import Address, Source, is_live_address, open_source
 from toolkit.records import Frame
-from toolkit.stats import FrameLedger, RateMeter
+from toolkit.stats import FrameLedger, RateMeter, StageTimes
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +83,7 @@ class Camera:
         opener: stands in for :func:`open_source`.
         prepare: called with every frame of a recording in the reading thread, while what was just decoded
             still lies in the core's cache. A live camera's frame may be passed over, and is left alone.
+        stages: where the CPU time of each picture that is read counts, as "decode".
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Camera:
         room: MailRoom[Frame] | None = None,
         opener: OpenSource = open_source,
         prepare: Callable[[Frame], None] = lambda frame: None,
+        stages: StageTimes | None = None,
     ) -> None:
         self.camera_id = camera_id
         self.address = without_password(str(address))
@@ -107,6 +109,7 @@ class Camera:
         self._may_come_back = is_live_address(address)
         self._opener = opener
         self._prepare = prepare
+        self._stages = stages or StageTimes()
         self._states = StateLog(camera_id)
         self._backoff = Backoff(self.config.retry_first_s, self.config.retry_most_s)
         self._reading = RateMeter()
@@ -282,7 +285,10 @@ class Camera:
         source = self._source
         if source is None:
             return None
+        # Waiting for the network or for a recording's pace is no work: the time of this thread's core counts.
+        began_s = time.thread_time()
         frame = source.read()
+        self._stages.add("decode", time.thread_time() - began_s)
         self._book_stale(source)
         return frame
 

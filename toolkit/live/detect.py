@@ -30,7 +30,10 @@ class FaceDetector(Protocol):
     """
 
     name: str
-    longest_side_px: int | None
+
+    @property
+    def longest_side_px(self) -> int | None:
+        """The longest side it looks at."""
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
         """Find the faces of every image."""
