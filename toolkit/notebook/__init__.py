@@ -24,12 +24,14 @@ if TYPE_CHECKING:
         rates_of_run,
         stage_table,
     )
+    from toolkit.notebook.training_panel import TrainingPanel
 
 __all__ = [
     "DashboardConfig",
     "DescribedImage",
     "LiveDashboard",
     "QueuePanel",
+    "TrainingPanel",
     "ages_by_camera",
     "as_image",
     "camera_table",
@@ -51,6 +53,7 @@ _HOMES = {
     "DescribedImage": "described",
     "LiveDashboard": "dashboard",
     "QueuePanel": "queue_panel",
+    "TrainingPanel": "training_panel",
     "ages_by_camera": "figures",
     "as_image": "figures",
     "camera_table": "runs",

@@ -17,15 +17,20 @@ Rates = Mapping[str, Sequence[tuple[float, float]]]
 
 
 def rates_svg(
-    rates: Rates, last_s: float = 30.0, label: str = "Frames a second of each camera", unit: str = "/s"
+    rates: Rates,
+    last_s: float = 30.0,
+    label: str = "Frames a second of each camera",
+    unit: str = "/s",
+    least_top: float = 10.0,
 ) -> str:
     """Frames a second of each camera, or other lines, over the last ``last_s`` seconds, as SVG text.
 
     Text and grid take the colour of the page around them, so that it suits a dark one too. ``label`` is for
-    those who cannot see it, ``unit`` stands behind the newest number of each line.
+    those who cannot see it, ``unit`` stands behind the newest number of each line, and the axis ends at
+    ``least_top`` or above.
     """
     newest_s = max((points[-1][0] for points in rates.values() if points), default=0.0)
-    top = _round_up(max((rate for points in rates.values() for _, rate in points), default=0.0))
+    top = _round_up(max((rate for points in rates.values() for _, rate in points), default=0.0), least_top)
     parts = [_grid(top, last_s)]
     for number, (camera, points) in enumerate(rates.items()):
         colour = COLOURS[number % len(COLOURS)]
@@ -63,7 +68,8 @@ def _y(rate: float, top: float) -> float:
     return _TOP + _HEIGHT * (1 - rate / top)
 
 
-def _round_up(rate: float) -> float:
+def _round_up(rate: float, least_top: float) -> float:
     """The end of an axis that holds ``rate``: 10, 20, 30, 40, 60, 80, 100, ..."""
     power = 10 ** math.floor(math.log10(max(rate, 1.0)))
-    return max(10.0, next(float(step * power) for step in (1, 2, 3, 4, 6, 8, 10) if step * power >= rate))
+    steps = (1, 2, 3, 4, 6, 8, 10)
+    return max(least_top, next(float(step * power) for step in steps if step * power >= rate))

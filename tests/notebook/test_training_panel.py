@@ -1,0 +1,57 @@
+"""A training watched in a notebook, and ended by its button."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from made_faces import write_pack
+from waiting import wait_until
+
+from toolkit.experiment import Experiment
+from toolkit.notebook.training_panel import TrainingPanel
+from toolkit.training.config import TrainConfig
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+
+
+@pytest.fixture
+def panel(tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch) -> TrainingPanel:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    pack = write_pack(tmp_path / "made.parquet", train=96, val=8)
+    train = TrainConfig(
+        data=str(pack), backbone="test_resnet", image_px=32, epochs=500, batch_size=8, device="cpu"
+    )
+    return TrainingPanel(Experiment(train=train), tmp_path / "out")
+
+
+def test_the_button_ends_a_training_whose_curves_stay(panel: TrainingPanel) -> None:
+    panel.start()
+    wait_until(lambda: panel.epochs or panel.error, timeout_s=120)
+
+    panel._stop.click()
+    panel.wait(120)
+
+    assert panel.error is None
+    assert panel.result is not None
+    assert panel.result["was_interrupted"]
+    assert panel.result["best_epoch"] >= 1
+    assert "polyline" in panel._score_html.value
+    assert "stopped" in panel._status.value
+    loss, scores = panel.figure().axes
+    assert len(loss.get_lines()[0].get_xdata()) >= 1
+    assert [line.get_label() for line in scores.get_lines()] == ["gender", "age group"]
+
+
+def test_a_training_that_fails_says_why(panel: TrainingPanel) -> None:
+    panel._experiment = Experiment(train=TrainConfig(data="nowhere"))
+
+    panel.start()
+    panel.close(120)
+
+    assert "no face pack" in str(panel.error)
+    assert "failed" in panel._status.value
