@@ -75,6 +75,42 @@ def batch(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> 
     _print(result, json_path)
 
 
+@bench.command("live")
+@click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
+@json_option
+def live(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> None:
+    """The whole street: videos, decoding, one model for all, beside its parts alone and what others use.
+
+    \b
+      toolkit bench live bench.live.rounds=1 bench.live.cases=[full-speed-4]
+      toolkit bench live experiments/bench-live.yaml --json bench-live.json
+    """
+    from toolkit.bench.runs import run_live_bench
+
+    experiment = load("bench-live", "bench", experiment_and_overrides, {"live": {}})
+    with _progress() as show:
+        result = run_live_bench(experiment, show)
+    _print(result, json_path)
+
+
+@bench.command("train")
+@click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
+@json_option
+def train(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> None:
+    """The training loop, beside its model alone and a loop of timm's parts.
+
+    \b
+      toolkit bench train bench.train.rounds=1 bench.train.backbone=mobilenetv3_small_100
+      toolkit bench train experiments/bench-train.yaml --json bench-train.json
+    """
+    from toolkit.bench.runs import run_train_bench
+
+    experiment = load("bench-train", "bench", experiment_and_overrides, {"train": {}})
+    with _progress() as show:
+        result = run_train_bench(experiment, show)
+    _print(result, json_path)
+
+
 def _print(result: dict[str, Any], json_path: Path | None) -> None:
     from toolkit.bench.tables import case_table, ratio_line
 

@@ -6,27 +6,48 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolkit.bench.config import BatchBenchConfig, BenchConfig, CameraBenchConfig, QueueBenchConfig
-    from toolkit.bench.runs import run_batch_bench, run_camera_bench, run_queue_bench
+    from toolkit.bench.config import (
+        BatchBenchConfig,
+        BenchConfig,
+        CameraBenchConfig,
+        LiveBenchConfig,
+        QueueBenchConfig,
+        TrainBenchConfig,
+    )
+    from toolkit.bench.runs import (
+        run_batch_bench,
+        run_camera_bench,
+        run_live_bench,
+        run_queue_bench,
+        run_train_bench,
+    )
 
 __all__ = [
     "BatchBenchConfig",
     "BenchConfig",
     "CameraBenchConfig",
+    "LiveBenchConfig",
     "QueueBenchConfig",
+    "TrainBenchConfig",
     "run_batch_bench",
     "run_camera_bench",
+    "run_live_bench",
     "run_queue_bench",
+    "run_train_bench",
 ]
 
 _HOMES = {
     "BatchBenchConfig": "config",
     "BenchConfig": "config",
     "CameraBenchConfig": "config",
+    "LiveBenchConfig": "config",
     "QueueBenchConfig": "config",
+    "TrainBenchConfig": "config",
     "run_batch_bench": "runs",
     "run_camera_bench": "runs",
+    "run_live_bench": "runs",
     "run_queue_bench": "runs",
+    "run_train_bench": "runs",
 }
 
 

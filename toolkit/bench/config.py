@@ -107,15 +107,91 @@ class BatchBenchConfig:
 
 
 @dataclass(frozen=True)
+class LiveBenchConfig:
+    """A bench of the street: videos to answers.
+
+    Attributes:
+        cases: names of the cases to measure; empty for all.
+        contenders: names of the contenders; empty for all.
+        rounds: how often each contender runs each case; medians are taken over them.
+        seconds: so long are answers counted in one measurement.
+        warm_up_s: so long before that does a contender run already.
+        videos: paths of videos, a camera for each, over and over; empty for one that is made for the bench.
+        model: name of a timm model; its weights are random, and the same for all.
+        size_px: side of the square that every frame is drawn to for the model.
+        cores: so many cores a contender gets; None for all.
+        timeout_s: a contender that takes longer for one run, starting and stopping included, is ended.
+    """
+
+    cases: tuple[str, ...] = ()
+    contenders: tuple[str, ...] = ()
+    rounds: int = 3
+    seconds: float = 6.0
+    warm_up_s: float = 2.0
+    videos: tuple[str, ...] = ()
+    model: str = "mobilenetv3_small_100"
+    size_px: int = 224
+    cores: int | None = 2
+    timeout_s: float = 180.0
+
+    def __post_init__(self) -> None:
+        for name in ("rounds", "seconds", "size_px", "timeout_s"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
+        if self.cores is not None and self.cores < 1:
+            raise ConfigError(f"cores must be at least 1, or none for all, got {self.cores}")
+
+
+@dataclass(frozen=True)
+class TrainBenchConfig:
+    """A bench of the training loop.
+
+    Attributes:
+        cases: names of the cases to measure; empty for all.
+        contenders: names of the contenders; empty for all.
+        rounds: how often each contender runs each case; medians are taken over them.
+        seconds: so long are pictures counted in one measurement.
+        backbone: name of a timm model.
+        image_px: side of the pictures.
+        batch_size: pictures per step.
+        optimiser: as in a training.
+        threads: of the CPU, for each contender.
+        device: a torch device.
+        timeout_s: a contender that takes longer for one run, starting and stopping included, is ended.
+    """
+
+    cases: tuple[str, ...] = ()
+    contenders: tuple[str, ...] = ()
+    rounds: int = 3
+    seconds: float = 8.0
+    backbone: str = "cs3darknet_focus_s"
+    image_px: int = 96
+    batch_size: int = 128
+    optimiser: str = "adamw"
+    threads: int = 3
+    device: str = "cpu"
+    timeout_s: float = 120.0
+
+    def __post_init__(self) -> None:
+        for name in ("rounds", "seconds", "image_px", "batch_size", "threads", "timeout_s"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
 class BenchConfig:
     """The benches of one experiment.
 
     Attributes:
         batch: the batch processor, if it is to be measured.
         camera: how cameras are read, if that is to be measured.
+        live: the street, from videos to answers, if it is to be measured.
         queue: the task queue and its worker pool, if they are to be measured.
+        train: the training loop, if it is to be measured.
     """
 
     batch: BatchBenchConfig | None = None
     camera: CameraBenchConfig | None = None
+    live: LiveBenchConfig | None = None
     queue: QueueBenchConfig | None = None
+    train: TrainBenchConfig | None = None

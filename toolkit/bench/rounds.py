@@ -167,7 +167,8 @@ def _medians(case: Case, kind: str, runs: list[dict[str, Any]]) -> dict[str, Any
     for run in runs:
         told |= {reason: run[reason] for reason in ("missing", "error") if reason in run}
     if good:
-        told |= {key: round(statistics.median(run[key] for run in good), 3) for key in good[0]}
+        numbers = [key for key, value in good[0].items() if isinstance(value, int | float)]
+        told |= {key: round(statistics.median(run[key] for run in good), 3) for key in numbers}
         figures = [round(run[case.figure], 3) for run in good]
         told |= {"spread": [min(figures), max(figures)], "runs": good}
     return told

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from toolkit.bench.batches.cases import CONTENDERS as BATCHERS
 from toolkit.bench.batches.cases import batch_cases
 from toolkit.bench.cameras.cases import CONTENDERS as CAMERA_READERS
 from toolkit.bench.cameras.cases import camera_cases, camera_film
-from toolkit.bench.config import BatchBenchConfig, CameraBenchConfig, QueueBenchConfig
+from toolkit.bench.config import (
+    BatchBenchConfig,
+    CameraBenchConfig,
+    LiveBenchConfig,
+    QueueBenchConfig,
+    TrainBenchConfig,
+)
 from toolkit.bench.queues.cases import CONTENDERS as QUEUES
 from toolkit.bench.queues.cases import queue_cases
 from toolkit.bench.rounds import Case, Contender, OnProgress, run_rounds
+from toolkit.bench.streets.cases import CONTENDERS as STREETS
+from toolkit.bench.streets.cases import add_ideals, live_cases, street_videos
+from toolkit.bench.trainings.cases import CONTENDERS as TRAININGS
+from toolkit.bench.trainings.cases import train_cases
 from toolkit.errors import ConfigError
 from toolkit.experiment import Experiment, as_plain, as_yaml
 from toolkit.machine import machine
@@ -68,6 +78,38 @@ def run_batch_bench(experiment: Experiment, on_progress: OnProgress = lambda *_:
     return _run("batch", experiment, config, batch_cases(config), BATCHERS, on_progress)
 
 
+def run_live_bench(experiment: Experiment, on_progress: OnProgress = lambda *_: None) -> dict[str, Any]:
+    """Measure our street, its parts alone, and what others use, and record the run.
+
+    Returns:
+        As :func:`run_queue_bench`; what :func:`toolkit.bench.streets.cases.add_ideals` adds is in it.
+
+    Raises:
+        ConfigError: the experiment has no part ``bench: {live: ...}``, or asks for what there is not.
+    """
+    config = experiment.bench.live if experiment.bench else None
+    if config is None:
+        raise _no_part(experiment, "live")
+    with street_videos(config) as videos:
+        cases = live_cases(config, videos)
+        return _run("live", experiment, config, cases, STREETS, on_progress, add_ideals)
+
+
+def run_train_bench(experiment: Experiment, on_progress: OnProgress = lambda *_: None) -> dict[str, Any]:
+    """Measure our training loop, its model alone, and a loop of timm's parts, and record the run.
+
+    Returns:
+        As :func:`run_queue_bench`.
+
+    Raises:
+        ConfigError: the experiment has no part ``bench: {train: ...}``, or asks for what there is not.
+    """
+    config = experiment.bench.train if experiment.bench else None
+    if config is None:
+        raise _no_part(experiment, "train")
+    return _run("train", experiment, config, train_cases(config), TRAININGS, on_progress)
+
+
 def _no_part(experiment: Experiment, what: str) -> ConfigError:
     return ConfigError(
         f"experiment {experiment.name!r} has no part 'bench': bench: {{{what}: {{rounds: 5}}}}"
@@ -77,12 +119,14 @@ def _no_part(experiment: Experiment, what: str) -> ConfigError:
 def _run(
     what: str,
     experiment: Experiment,
-    config: QueueBenchConfig | CameraBenchConfig | BatchBenchConfig,
+    config: QueueBenchConfig | CameraBenchConfig | BatchBenchConfig | LiveBenchConfig | TrainBenchConfig,
     cases: Sequence[Case],
     contenders: Mapping[str, Contender],
     on_progress: OnProgress,
+    complete: Callable[[dict[str, Any]], None] = lambda cases: None,
 ) -> dict[str, Any]:
     measured = run_rounds(cases, contenders, config.rounds, config.timeout_s, on_progress)
+    complete(measured)
     result = {"machine": machine(), "settings": as_plain(config), "cases": measured}
     # Only now: the record's thread would take its time from whoever is measured.
     record = RunRecord("bench", run_name(experiment.name), as_plain(experiment))

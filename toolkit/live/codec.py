@@ -119,6 +119,8 @@ class VideoDecoder:
         self._converting = threading.Lock()
         self._stamp = _STAMPS.get(container.format.name, "pts")
         self._first_stamp: int | None = None
+        # A float: fractions cost ten microseconds a sum.
+        self._tick_s = None if self._stream.time_base is None else float(self._stream.time_base)
         self.corrupt_packets = 0
 
     @property
@@ -165,8 +167,8 @@ class VideoDecoder:
 
     def frame_duration_s(self, frame: av.VideoFrame) -> float:
         """How long this picture is shown."""
-        if frame.duration and self._stream.time_base:
-            return float(frame.duration * self._stream.time_base)
+        if frame.duration and self._tick_s:
+            return frame.duration * self._tick_s
         return 1.0 / (self.fps or 25.0)
 
     def to_pixels(self, frame: av.VideoFrame) -> np.ndarray | Pixels:
@@ -184,9 +186,9 @@ class VideoDecoder:
         return getattr(frame, self._stamp) if self._stamp else None
 
     def _seconds(self, stamp: int | None) -> float | None:
-        if stamp is None or self._first_stamp is None or self._stream.time_base is None:
+        if stamp is None or self._first_stamp is None or self._tick_s is None:
             return None
-        return float((stamp - self._first_stamp) * self._stream.time_base)
+        return (stamp - self._first_stamp) * self._tick_s
 
 
 def _moving_streams(container: InputContainer) -> list[Any]:

@@ -77,6 +77,8 @@ class LivePipeline:
         is_ours = opener is open_source
         self._opener = partial(open_source, decode_threads=self._threads_each) if is_ours else opener
         self._detect = detect
+        # A plain function has none; a predictor says what runs its network.
+        self._runtime = getattr(predict, "runtime", None)
         self._listeners = list(listeners)
         self._stages = StageTimes()
         self._look = Look(detect, self.config, self._stages)
@@ -225,6 +227,7 @@ class LivePipeline:
             "latency_ms": self._latency.snapshot_ms(),
             "persons": sum(lane.tracker.persons for lane in lanes.values()),
             "detector": self._detect.name,
+            "runtime": None if self._runtime is None else self._runtime.described(),
             "looks": looks_together(lane.tracker.looks() for lane in lanes.values()),
             "stages": self._stages.snapshot(),
             "queues": {
@@ -243,7 +246,8 @@ class LivePipeline:
         self.stop()
 
     def _make_lane(self, name: str, address: Address) -> Lane:
-        camera = Camera(name, address, self._camera_config, self._room, self._opener)
+        settings = (self._camera_config, self._room, self._opener, self._look.prepare, self._stages)
+        camera = Camera(name, address, *settings)
         return Lane(camera, FaceTracker(self.config.tracker))
 
     def _begin(self, lane: Lane) -> None:

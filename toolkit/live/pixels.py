@@ -63,6 +63,7 @@ class YuvPixels:
         self._frame = frame
         self._to_bgr = to_bgr
         self._image: np.ndarray | None = None
+        self._small: np.ndarray | None = None
         self._making = threading.Lock()
         width, height = self.size_wh
         half = ((width + 1) // 2, (height + 1) // 2)
@@ -81,8 +82,11 @@ class YuvPixels:
             return self._image
 
     def shrunk(self, size_wh: tuple[int, int]) -> np.ndarray:
-        """See :class:`Pixels`."""
-        return self._mixed(*(_resized(plane, size_wh) for plane in self._planes))
+        """See :class:`Pixels`; the last one is kept."""
+        small = self._small
+        if small is None or small.shape[1::-1] != size_wh:
+            self._small = small = self._mixed(*(_resized(plane, size_wh) for plane in self._planes))
+        return small
 
     def region(self, box_xyxy: Region) -> np.ndarray:
         """See :class:`Pixels`; within a grey level or two of the same part of :meth:`image`."""

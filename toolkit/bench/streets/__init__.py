@@ -1,0 +1,1 @@
+"""The contenders of ``toolkit bench live``, and what is measured of them."""
