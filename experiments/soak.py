@@ -40,7 +40,6 @@ FPS = 15
 SMALL_WH, LARGE_WH = (480, 272), (640, 360)
 SAMPLE_S = 1.0
 GAP_S = 3.0
-AILING_EVERY_S = 8.0
 COME_BACK_S = 15.0
 FATES = ("analysed", "skipped", "failed", "in_flight")
 
@@ -91,9 +90,11 @@ class Ailments:
     Args:
         cameras: to be made ill.
         films: the film they begin with, and one of another size.
+        every_s: about so long from one illness to the next; each lasts up to that long.
     """
 
-    def __init__(self, cameras: Sequence[CameraProcess], films: tuple[Path, Path]) -> None:
+    def __init__(self, cameras: Sequence[CameraProcess], films: tuple[Path, Path], every_s: float) -> None:
+        self._every_s = every_s
         self._cameras = cameras
         self._films = films
         self._random = random.Random(11)
@@ -110,14 +111,14 @@ class Ailments:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopping.wait(AILING_EVERY_S * self._random.uniform(0.5, 1.5)):
+        while not self._stopping.wait(self._every_s * self._random.uniform(0.5, 1.5)):
             camera = self._random.choice(self._cameras)
             ailment = self._random.choice(list(self.counts))
             begin, end = self._ways(camera)[ailment]
             begin()
             self.counts[ailment] += 1
-            # Some freezes are shorter than the read timeout, and some longer.
-            self._stopping.wait(self._random.uniform(1.0, 9.0))
+            # By default some freezes are shorter than the read timeout, and some longer.
+            self._stopping.wait(self._every_s * self._random.uniform(0.1, 1.1))
             end()
 
     def _ways(self, camera: CameraProcess) -> dict[str, tuple[Callable[[], None], Callable[[], None]]]:
@@ -261,7 +262,9 @@ def draw(samples: Sequence[Sample], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def soak(cameras: int, seconds: float, detect_ms: float, say: Callable[[str], None]) -> tuple[Soak, dict]:
+def soak(
+    cameras: int, seconds: float, detect_ms: float, every_s: float, say: Callable[[str], None]
+) -> tuple[Soak, dict]:
     """Run it; the samples and the report."""
     config = CameraConfig(retry=True, open_timeout_s=3.0, read_timeout_s=4.0, retry_most_s=4.0)
     with ExitStack() as stack:
@@ -282,7 +285,7 @@ def soak(cameras: int, seconds: float, detect_ms: float, say: Callable[[str], No
         )
         with pipeline:
             run = Soak(pipeline, latencies)
-            with Ailments(servers, films) as ailments:
+            with Ailments(servers, films, every_s) as ailments:
                 run.run(seconds, say)
             are_back = all_are_back(pipeline)
         return run, report(run, pipeline.statistics(), ailments.counts, are_back)
@@ -296,6 +299,9 @@ def main() -> int:
     parser.add_argument(
         "--detect-ms", type=float, default=33.0, help="how long the detector takes for a frame"
     )
+    parser.add_argument(
+        "--every-s", type=float, default=8.0, help="about so long from one illness to the next"
+    )
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
@@ -305,7 +311,7 @@ def main() -> int:
     def say(line: str) -> None:
         print(line, flush=True)
 
-    run, result = soak(options.cameras, options.minutes * 60, options.detect_ms, say)
+    run, result = soak(options.cameras, options.minutes * 60, options.detect_ms, options.every_s, say)
     say(json.dumps(result, indent=2))
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
