@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _NAP_S, _LOOK_S, _SHOW_IN_LOGS_S = 0.1, 1.0, 10.0
 # Each worker tells of an outage for itself; here one line for all of them is enough.
-_SPEAK_OF_OUTAGES = ("toolkit.work.crew", "toolkit.work.recorder")
+_SPEAK_OF_OUTAGES = ("toolkit.work.outage",)
 
 Told = Callable[[], bool]
 
@@ -39,6 +39,9 @@ Told = Callable[[], bool]
     help="{task type: function}, or a function that makes it; looked for in the current folder too.",
 )
 @click.option("--workers", "num_workers", type=click.IntRange(1), default=4, show_default=True)
+@click.option(
+    "--max-workers", type=click.IntRange(1), help="While tasks wait, up to so many; idle ones end again."
+)
 @click.option("--backend", type=click.Choice(["threads", "processes"]), default="threads", show_default=True)
 @click.option(
     "--retries", type=click.IntRange(0), default=0, show_default=True, help="For tasks whose handler raised."
@@ -70,6 +73,7 @@ def worker(
     queue_name: str,
     handlers: str,
     num_workers: int,
+    max_workers: int | None,
     backend: Literal["threads", "processes"],
     retries: int,
     run_limit_s: float | None,
@@ -88,7 +92,7 @@ def worker(
     """
     url = needed_url(redis_url)
     with err.status("loading the handlers"):
-        from toolkit.work.handlers import resolve_handlers, task_types
+        from toolkit.work.handlers import is_per_worker, resolve_handlers, task_types
         from toolkit.work.task_queue import TaskQueue
         from toolkit.work.worker_pool import WorkerPool
 
@@ -96,9 +100,18 @@ def worker(
         queue = TaskQueue(queue_name, url, lease_s=lease_s, max_attempts=max_attempts)
         queue.size()  # a Redis that is away is told before a model is loaded
         # Threads share what is made here; processes make their own, and this one needs no model.
-        made = resolve_handlers(handlers) if backend == "threads" else handlers
+        is_shared = backend == "threads" and not is_per_worker(handlers)
+        made = resolve_handlers(handlers) if is_shared else handlers
         types = task_types(made)
-        pool = WorkerPool(num_workers, made, queue, retries=retries, backend=backend, run_limit_s=run_limit_s)
+        pool = WorkerPool(
+            num_workers,
+            made,
+            queue,
+            retries=retries,
+            backend=backend,
+            max_workers=max_workers,
+            run_limit_s=run_limit_s,
+        )
     what = f"what {handlers} makes" if types is None else ", ".join(types) or "nothing"
     with queue, _told_to_stop(pool.start) as told:
         address = without_password(url)

@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
-from redis_fixtures import new_name, own_server, wait_for
+from redis_fixtures import new_name, own_server, pid_of, wait_for
 
 from toolkit.errors import ConfigError, TaskError
 from toolkit.work.results import as_completed
@@ -150,6 +151,40 @@ def test_handlers_that_cannot_be_made_are_said_on_start(queue):
 def test_settings_that_do_not_go_together_are_refused(settings, text):
     with pytest.raises(ConfigError, match=text):
         WorkerPool(2, **settings)
+
+
+def test_an_outage_of_redis_is_told_once_and_not_by_every_worker(capfd):
+    with (
+        own_server() as (server, url),
+        TaskQueue(new_name(), url, lease_s=2) as queue,
+        _pool(queue, 3) as pool,
+    ):
+        os.kill(pid_of(url), signal.SIGKILL)
+        wait_for(lambda: sum(each["outages"] for each in pool.statistics()["processes"]) == 3)
+        server.start()
+
+        assert pool.submit_task({"type": "pid"}).result(timeout=20)
+    assert capfd.readouterr().err.count("no tasks until Redis is back") == 1
+
+
+def slow_to_start_again():
+    mark = Path(os.environ["SLOW_TO_START_AGAIN"])
+    if mark.exists():
+        time.sleep(3)
+    mark.touch()
+    return HANDLERS
+
+
+def test_statistics_do_not_wait_for_a_worker_that_is_starting(queue, monkeypatch, tmp_path):
+    monkeypatch.setenv("SLOW_TO_START_AGAIN", str(tmp_path / "mark"))
+    with WorkerPool(1, f"{__name__}:slow_to_start_again", queue, backend="processes") as pool:
+        os.kill(pool.statistics()["processes"][0]["pid"], signal.SIGKILL)
+        wait_for(lambda: pool.statistics()["replaced"])
+
+        start = time.monotonic()
+        assert pool.statistics()["workers"] == 0
+        assert time.monotonic() - start < 1.5
+        assert pool.submit_task({"type": "pid"}).result(timeout=30)
 
 
 _PARENT = """

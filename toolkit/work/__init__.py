@@ -6,12 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolkit.work.handlers import Handlers, takes_batch
+    from toolkit.work.handlers import Handlers, per_worker, takes_batch
     from toolkit.work.results import TaskHandle, as_completed
     from toolkit.work.task_queue import TaskQueue
     from toolkit.work.worker_pool import WorkerPool
 
-__all__ = ["Handlers", "TaskHandle", "TaskQueue", "WorkerPool", "as_completed", "takes_batch"]
+__all__ = ["Handlers", "TaskHandle", "TaskQueue", "WorkerPool", "as_completed", "per_worker", "takes_batch"]
 
 _HOMES = {
     "Handlers": "handlers",
@@ -19,6 +19,7 @@ _HOMES = {
     "TaskQueue": "task_queue",
     "WorkerPool": "worker_pool",
     "as_completed": "results",
+    "per_worker": "handlers",
     "takes_batch": "handlers",
 }
 

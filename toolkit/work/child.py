@@ -16,7 +16,7 @@ import sys
 from dataclasses import dataclass
 from typing import IO, Any
 
-from toolkit.work.crew import ThreadCrew
+from toolkit.work.crew import ThreadCrew, outage_log
 from toolkit.work.handlers import resolve_handlers
 from toolkit.work.task_queue import TaskQueue
 
@@ -35,6 +35,7 @@ class ChildSettings:
         handlers: "module:attribute" of its handlers.
         retries, retry_wait_s: as for WorkerPool.
         run_limit_s: a task that runs longer ends the process; None for no limit.
+        tells_of_outages: whether this one logs that Redis is away.
     """
 
     queue: dict[str, Any]
@@ -42,6 +43,7 @@ class ChildSettings:
     retries: int
     retry_wait_s: float
     run_limit_s: float | None
+    tells_of_outages: bool = True
 
 
 def main() -> None:
@@ -51,13 +53,14 @@ def main() -> None:
     os.dup2(2, 1)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = ChildSettings(**json.loads(_read_line()))
+    outage_log.disabled = not settings.tells_of_outages
     with TaskQueue(**settings.queue) as queue:
         try:
             handlers = resolve_handlers(settings.handlers)
         except Exception as error:  # noqa: BLE001 - whatever it is, the parent shall raise it
             _answer(answers, {"error": f"{type(error).__name__}: {error}"})
             return
-        crew = ThreadCrew(queue, handlers, 1, settings.retries, settings.retry_wait_s)
+        crew = ThreadCrew(queue, lambda: handlers, 1, settings.retries, settings.retry_wait_s)
         crew.start()
         stop_s = _STOP_TIMEOUT_S
         try:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from toolkit.errors import QueueUnavailable, TaskError
@@ -20,6 +21,8 @@ from toolkit.work.recorder import Recorder
 from toolkit.work.task_queue import TaskInHand, TaskQueue
 
 _log = logging.getLogger(__name__)
+outage_log = logging.getLogger("toolkit.work.outage")
+"""Tells that Redis is away: apart, because one of the workers of a pool is enough to say so."""
 
 # So much work is taken ahead: enough to hide the way to Redis, too little to keep from an idle neighbour.
 _AHEAD_S = 0.01
@@ -41,7 +44,7 @@ class ThreadCrew:
 
     Args:
         queue: where tasks come from and results go.
-        handlers: handler by task type.
+        handlers: gives the handlers of one worker, by task type; called once for each.
         num_workers: number of threads.
         retries: how often a task whose handler raised is tried again.
         retry_wait_s: wait before the first retry, doubled for each further one.
@@ -50,34 +53,51 @@ class ThreadCrew:
     def __init__(
         self,
         queue: TaskQueue,
-        handlers: Mapping[str, Handler],
+        handlers: Callable[[], Mapping[str, Handler]],
         num_workers: int,
         retries: int = 0,
         retry_wait_s: float = 1.0,
     ) -> None:
         self._queue = queue
-        self._handlers = handlers
+        self._make_handlers = handlers
         self._retries = retries
         self._retry_wait_s = retry_wait_s
         self._recorder = Recorder(queue)
         self._stopping = threading.Event()
         self._turn, self._picking = threading.Lock(), threading.Lock()
         self._ahead: deque[TaskInHand] = deque()
-        self._largest_batch = max(map(batch_size, handlers.values()), default=0)
         self._task_s, self._task_bytes = _AHEAD_S, 1.0
+        self._is_away = False
         self._idle = set[int]()
         self._begun_at: dict[int, float] = {}
         self._books = Books(["done", "failed", "retried", "outages"])
-        self._threads = [
-            threading.Thread(target=self._work, name=f"worker-{queue.name}-{number}", daemon=True)
-            for number in range(num_workers)
-        ]
+        self._surplus = 0
+        self._numbers = itertools.count()
+        self._threads = [self._new_thread(next(self._numbers)) for _ in range(num_workers)]
 
     def start(self) -> None:
         """Start the threads."""
         self._recorder.start()
         for thread in self._threads:
             thread.start()
+
+    @property
+    def size(self) -> int:
+        """Number of workers, those that are about to end not counted."""
+        return sum(thread.is_alive() for thread in self._threads) - self._surplus
+
+    def grow(self) -> None:
+        """Add a worker."""
+        thread = self._new_thread(next(self._numbers))
+        thread.start()
+        self._threads = [*(each for each in self._threads if each.is_alive()), thread]
+
+    def shrink(self) -> None:
+        """Let the next worker that has nothing to do end."""
+        with self._picking:
+            self._surplus += 1
+        with contextlib.suppress(QueueUnavailable):
+            self._queue.wake()
 
     def stop(self, timeout_s: float) -> list[str]:
         """Finish what is begun, put back what is not, store the results; all within ``timeout_s``.
@@ -120,22 +140,35 @@ class ThreadCrew:
             **self._books.statistics(),
         }
 
-    def _work(self) -> None:
-        is_away = False
+    def _new_thread(self, number: int) -> threading.Thread:
+        # Made here, so that what is wrong with them is told to whoever starts the crew.
+        handlers = self._make_handlers()
+        self._largest_batch = max(map(batch_size, handlers.values()), default=0)
+        name = f"worker-{self._queue.name}-{number}"
+        return threading.Thread(target=self._work, args=[handlers], name=name, daemon=True)
+
+    def _work(self, handlers: Mapping[str, Handler]) -> None:
         while not self._stopping.is_set():
             try:
-                in_hand = self._pick() or self._wait_for_more()
+                in_hand = self._pick(handlers) or self._wait_for_more(handlers)
                 if in_hand:
-                    self._perform(in_hand)
-                is_away = False
+                    self._perform(handlers, in_hand)
+                elif self._is_surplus():
+                    return
+                self._is_away = False
             except QueueUnavailable as error:
-                if not is_away:
-                    _log.warning("no tasks until Redis is back: %s", error)
+                if not self._is_away:
+                    self._is_away = True
+                    outage_log.warning("no tasks until Redis is back: %s", error)
                     self._books.count("outages")
-                is_away = True
                 self._stopping.wait(_OUTAGE_LOOK_S)
 
-    def _wait_for_more(self) -> list[TaskInHand]:
+    def _is_surplus(self) -> bool:
+        with self._picking:
+            self._surplus, is_surplus = max(0, self._surplus - 1), self._surplus > 0
+        return is_surplus
+
+    def _wait_for_more(self, handlers: Mapping[str, Handler]) -> list[TaskInHand]:
         self._recorder.store()
         self._idle.add(threading.get_ident())
         try:
@@ -143,22 +176,25 @@ class ThreadCrew:
                 if not self._ahead:
                     appetite = self._appetite()
                     fresh = self._queue.take_unopened(
-                        appetite, _PATIENCE_S, lambda: not self._stopping.is_set(), 2 * appetite
+                        appetite, _PATIENCE_S, self._is_waiting_wanted, 2 * appetite
                     )
                     self._recorder.hold(fresh)
                     self._ahead.extend(fresh)
                     if fresh:
                         self._task_bytes = sum(len(hand.entry.body) for hand in fresh) / len(fresh)
-                return [] if self._stopping.is_set() else self._pick()
+                return [] if self._stopping.is_set() else self._pick(handlers)
         finally:
             self._idle.discard(threading.get_ident())
+
+    def _is_waiting_wanted(self) -> bool:
+        return not (self._stopping.is_set() or self._surplus)
 
     def _appetite(self) -> int:
         in_time, in_memory = _AHEAD_S / max(self._task_s, 1e-6), _AHEAD_BYTES / max(self._task_bytes, 1.0)
         each = max(1, int(min(_AHEAD_TASKS, in_time, in_memory)))
         return max(each * max(len(self._idle), 1), self._largest_batch)
 
-    def _pick(self) -> list[TaskInHand]:
+    def _pick(self, handlers: Mapping[str, Handler]) -> list[TaskInHand]:
         """The next task, or the next batch of one type; none when nothing was taken ahead."""
         if not self._largest_batch:
             while self._ahead:
@@ -174,7 +210,7 @@ class ThreadCrew:
                 return []
             first = self._ahead.popleft()
             task_type = first.task.get("type")
-            size = batch_size(self._handlers.get(task_type)) if isinstance(task_type, str) else 0
+            size = batch_size(handlers.get(task_type)) if isinstance(task_type, str) else 0
             same = [hand for hand in self._ahead if hand.task.get("type") == task_type][: max(0, size - 1)]
             for hand in same:
                 self._ahead.remove(hand)
@@ -187,9 +223,9 @@ class ThreadCrew:
             self._books.count(end.outcome)
         return end is None
 
-    def _perform(self, in_hand: list[TaskInHand]) -> None:
+    def _perform(self, handlers: Mapping[str, Handler], in_hand: list[TaskInHand]) -> None:
         begun_at = self._begun_at[threading.get_ident()] = time.monotonic()
-        outcomes = run_handler(self._handlers, [hand.task for hand in in_hand])
+        outcomes = run_handler(handlers, [hand.task for hand in in_hand])
         ended_at = time.monotonic()
         del self._begun_at[threading.get_ident()]
         each_s = (ended_at - begun_at) / len(in_hand)

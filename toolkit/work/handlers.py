@@ -18,6 +18,7 @@ HandlerSource = str | Mapping[str, Handler] | Callable[[], Mapping[str, Handler]
 """Handlers by task type, a function that makes them, or the "module:attribute" of either."""
 
 _AnyHandler = TypeVar("_AnyHandler", bound=Handler)
+_AnyFactory = TypeVar("_AnyFactory", bound=Callable[[], Mapping[str, Handler]])
 
 
 class Handlers(dict[str, Handler]):
@@ -39,6 +40,31 @@ class Handlers(dict[str, Handler]):
             return handler
 
         return register
+
+
+def per_worker(make: _AnyFactory) -> _AnyFactory:
+    """Mark a function that makes handlers: every worker gets its own, threads too.
+
+    Without the mark the threads of one process share what it makes, such as one loaded model. It is for
+    handlers whose state is not safe to share.
+
+    >>> @per_worker
+    ... def handlers():
+    ...     seen = []
+    ...     return {"count": lambda task: seen.append(task) or len(seen)}
+    """
+    make.is_per_worker = True  # type: ignore[attr-defined]
+    return make
+
+
+def is_per_worker(source: HandlerSource) -> bool:
+    """Whether every worker gets handlers of its own from this source; see :func:`per_worker`.
+
+    Raises:
+        ConfigError: there is no such module or attribute.
+    """
+    found = _import(source) if isinstance(source, str) else source
+    return getattr(found, "is_per_worker", False)
 
 
 def takes_batch(max_items: int) -> Callable[[_AnyHandler], _AnyHandler]:
@@ -66,7 +92,7 @@ def batch_size(handler: Handler | None) -> int:
 
 
 def resolve_handlers(source: HandlerSource) -> dict[str, Handler]:
-    """Find and, where a function makes them, make the handlers; a model is loaded here, once per process.
+    """Find and, where a function makes them, make the handlers; this is where a model is loaded.
 
     Raises:
         ConfigError: there is no such module or attribute, or it holds no handlers.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
 import os
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from toolkit.errors import ConfigError, QueueUnavailable
@@ -25,6 +26,7 @@ _START_TIMEOUT_S = 120.0
 _ANSWER_TIMEOUT_S = 2.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
 _LIVED_LONG_S = 5.0
+_SHRINK_TIMEOUT_S = 3600.0
 
 
 class ProcessCrew:
@@ -40,7 +42,32 @@ class ProcessCrew:
     """
 
     def __init__(self, queue: TaskQueue, settings: ChildSettings, num_workers: int) -> None:
-        self._seats = [_Seat(queue, settings, number) for number in range(num_workers)]
+        self._queue, self._settings = queue, settings
+        self._numbers = itertools.count()
+        self._leaving: list[_Seat] = []
+        self._seats = [_Seat(queue, settings, next(self._numbers)) for _ in range(num_workers)]
+
+    @property
+    def size(self) -> int:
+        """Number of workers, those that start included."""
+        return len(self._seats)
+
+    def grow(self) -> None:
+        """Add a worker; it is on its way when this is back."""
+        seat = _Seat(self._queue, self._settings, next(self._numbers))
+        seat.launch()
+        seat.watch()
+        self._seats.append(seat)
+
+    def shrink(self) -> None:
+        """Let a worker that has nothing to do end; what it may just have begun it finishes."""
+        # The first one stays: it tells of outages.
+        for seat in self._seats[:0:-1]:
+            if not seat.statistics().get("busy", 1):
+                self._seats.remove(seat)
+                self._leaving = [*(each for each in self._leaving if not each.has_ended()), seat]
+                seat.ask_to_stop(_SHRINK_TIMEOUT_S)
+                return
 
     def start(self) -> None:
         """Start the processes, all at once, and wait until they are ready.
@@ -64,11 +91,11 @@ class ProcessCrew:
         deadline = time.monotonic() + timeout_s
         for seat in self._seats:
             seat.ask_to_stop(timeout_s)
-        return [seat.name for seat in self._seats if not seat.end(deadline)]
+        return [seat.name for seat in (*self._seats, *self._leaving) if not seat.end(deadline)]
 
     def statistics(self) -> dict[str, Any]:
         """Sums over the processes that answer, ``replaced`` ones, and each one's own under ``processes``."""
-        each = [numbers for seat in self._seats if (numbers := seat.statistics())]
+        each = [numbers for seat in list(self._seats) if (numbers := seat.statistics())]
         names = ("workers", "busy", "in_hand", "done", "failed", "retried", "outages")
         return {
             **{name: sum(numbers[name] for numbers in each) for name in names},
@@ -85,10 +112,11 @@ class _Seat:
         self.name = f"worker-{queue.name}-{number}"
         self.replaced = 0
         self._queue = queue
-        self._settings = settings
+        self._settings = replace(settings, tells_of_outages=number == 0)
         self._stopping = threading.Event()
         self._talk = threading.Lock()
         self._holder = ""
+        self._is_ready = False
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._watch, name=f"watch-{self.name}", daemon=True)
 
@@ -115,7 +143,7 @@ class _Seat:
         answer = self._hear(_START_TIMEOUT_S)
         if "holder" not in answer:
             raise ConfigError(f"{self.name} did not start: {answer.get('error', 'it ended without a word')}")
-        self._holder = answer["holder"]
+        self._holder, self._is_ready = answer["holder"], True
 
     def watch(self) -> None:
         self._thread.start()
@@ -123,6 +151,13 @@ class _Seat:
     def ask_to_stop(self, timeout_s: float) -> None:
         self._stopping.set()
         self._say({"stop_s": timeout_s})
+
+    def has_ended(self) -> bool:
+        """Whether a process that was asked to stop is gone; then its pipes are closed."""
+        if self._process is None or self._process.poll() is None:
+            return False
+        self.end(time.monotonic())
+        return True
 
     def end(self, deadline: float) -> bool:
         """Wait for the process, or kill it; whether it ended by itself."""
@@ -144,6 +179,9 @@ class _Seat:
         return is_in_time
 
     def statistics(self) -> dict[str, Any]:
+        if not self._is_ready:
+            # Its start may take as long as loading a model.
+            return {}
         with self._talk:
             self._say({"statistics": True})
             answer = self._hear(_ANSWER_TIMEOUT_S)
@@ -151,9 +189,13 @@ class _Seat:
 
     def _watch(self) -> None:
         pause_s = _FIRST_PAUSE_S
+        if not self._is_ready:
+            with contextlib.suppress(ConfigError):  # it ends, and is replaced below
+                self.wait_until_ready()
         while self._process is not None:
             started_at = time.monotonic()
             code = self._process.wait()
+            self._is_ready = False
             if self._stopping.is_set():
                 return
             _log.warning("%s ended with %d and is replaced; its tasks are taken over", self.name, code)
@@ -163,13 +205,12 @@ class _Seat:
             pause_s = _FIRST_PAUSE_S if time.monotonic() - started_at > _LIVED_LONG_S else 2 * pause_s
             if self._stopping.wait(min(pause_s, _LONGEST_PAUSE_S)):
                 return
-            with self._talk:
-                self.replaced += 1
-                self.launch()
-                if self._stopping.is_set():  # asked meanwhile, and not this process
-                    self._say({"stop_s": 0.0})
-                with contextlib.suppress(ConfigError):  # it ends, and the next turn tries again
-                    self.wait_until_ready()
+            self.replaced += 1
+            self.launch()
+            if self._stopping.is_set():  # asked meanwhile, and not this process
+                self._say({"stop_s": 0.0})
+            with contextlib.suppress(ConfigError):  # it ends, and the next turn tries again
+                self.wait_until_ready()
 
     def _free_tasks(self) -> None:
         try:

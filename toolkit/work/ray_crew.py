@@ -116,7 +116,7 @@ class RayWorker:
         told = ChildSettings(**json.loads(settings))
         self._queue = TaskQueue(**told.queue)
         handlers = resolve_handlers(told.handlers)
-        self._crew = ThreadCrew(self._queue, handlers, 1, told.retries, told.retry_wait_s)
+        self._crew = ThreadCrew(self._queue, lambda: handlers, 1, told.retries, told.retry_wait_s)
         self._crew.start()
 
     def is_ready(self) -> bool:

@@ -174,6 +174,9 @@ class TaskQueue:
     def get_results(self, max_results: int = 10, timeout: float | None = None) -> list[dict[str, Any]]:
         """Fetch results of submitted tasks, each once, in the order in which they came.
 
+        The one thing here that is done at most once: results that Redis hands over in the moment it or the
+        connection to it dies are gone, though their tasks were done and are counted so.
+
         Args:
             max_results: the most to fetch.
             timeout: wait so many seconds until there are ``max_results``, or all that are still to come.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import atexit
 import threading
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Literal
 
 from toolkit.errors import ConfigError, QueueUnavailable, did_you_mean
+from toolkit.work.autoscaler import Autoscaler
 from toolkit.work.child import ChildSettings
 from toolkit.work.crew import ThreadCrew
-from toolkit.work.handlers import HandlerSource, resolve_handlers
+from toolkit.work.handlers import HandlerSource, is_per_worker, resolve_handlers
 from toolkit.work.process_crew import ProcessCrew
 from toolkit.work.ray_crew import RayCrew
 from toolkit.work.results import TaskHandle
@@ -26,9 +28,10 @@ class WorkerPool:
     another one takes it over. Tasks of one queue may be shared by the pools of several processes and hosts.
 
     Args:
-        num_workers: number of workers.
+        num_workers: number of workers; with ``max_workers`` the least.
         handlers: ``{task type: function(task) -> result}``, a function that makes them, or the text
-            "module:attribute" of either; found when the pool starts, made once per process.
+            "module:attribute" of either; found when the pool starts. They are made once per process, whose
+            threads share them, or once per worker where :func:`toolkit.work.per_worker` marks the function.
         queue: the queue to empty; None is ``TaskQueue()``, made when it is first needed.
         retries: how often a task whose handler raised is tried again. A task whose worker died is tried again
             up to the ``max_attempts`` of the queue.
@@ -36,6 +39,8 @@ class WorkerPool:
         backend: "threads" suit handlers that wait, or compute outside Python (torch, OpenCV); "processes"
             suit those that compute in Python, or may crash; "ray" puts actors on the nodes of a Ray cluster.
             The last two need ``handlers`` as a text.
+        max_workers: while tasks wait and all are busy, workers are added up to so many, and those idle for
+            some ten seconds end; for threads and processes. None keeps ``num_workers``.
         run_limit_s: a task that runs longer ends its worker process, which counts as an attempt; None for
             no limit.
 
@@ -56,6 +61,7 @@ class WorkerPool:
         retries: int = 0,
         retry_wait_s: float = 1.0,
         backend: Literal["threads", "processes", "ray"] = "threads",
+        max_workers: int | None = None,
         run_limit_s: float | None = None,
     ) -> None:
         if num_workers < 1 or retries < 0 or retry_wait_s < 0:
@@ -70,19 +76,25 @@ class WorkerPool:
                 f"worker processes find their handlers by name, got a {type(handlers).__name__}; "
                 "put them into a module and give 'module:attribute'"
             )
+        if max_workers is not None and (max_workers < num_workers or backend == "ray"):
+            raise ConfigError(
+                f"max_workers must be at least num_workers ({num_workers}), for threads and processes: "
+                f"{max_workers} {backend}; Ray has an autoscaler of its own"
+            )
         if run_limit_s is not None and (backend != "processes" or run_limit_s <= 0):
             raise ConfigError(
                 f"run_limit_s must be above 0, for processes alone (threads cannot be ended): {run_limit_s}"
             )
         self._backend = backend
         self._run_limit_s = run_limit_s
-        self._num_workers = num_workers
+        self._num_workers, self._max_workers = num_workers, max_workers
         self._handlers = handlers
         self._queue = queue
         self._owns_queue = queue is None
         self._retries = retries
         self._retry_wait_s = retry_wait_s
         self._crew: ThreadCrew | ProcessCrew | RayCrew | None = None
+        self._autoscaler: Autoscaler | None = None
         self._lock = threading.RLock()
 
     @property
@@ -114,6 +126,9 @@ class WorkerPool:
             crew = self._new_crew()
             crew.start()
             self._crew = crew
+            if self._max_workers is not None and not isinstance(crew, RayCrew):
+                self._autoscaler = Autoscaler(crew, self.queue, self._num_workers, self._max_workers)
+                self._autoscaler.start()
             atexit.register(self.stop)
 
     def stop(self, timeout_s: float = 10.0) -> list[str]:
@@ -133,6 +148,9 @@ class WorkerPool:
             if crew is None:
                 return []
             atexit.unregister(self.stop)
+            if self._autoscaler is not None:
+                self._autoscaler.stop()
+                self._autoscaler = None
             busy = crew.stop(timeout_s)
             if self._owns_queue:
                 self.queue.close()
@@ -149,8 +167,11 @@ class WorkerPool:
             )
             kind = ProcessCrew if self._backend == "processes" else RayCrew
             return kind(self.queue, settings, self._num_workers)
-        handlers = resolve_handlers(self._handlers)
-        return ThreadCrew(self.queue, handlers, self._num_workers, self._retries, self._retry_wait_s)
+        make = partial(resolve_handlers, self._handlers)
+        if not is_per_worker(self._handlers):
+            shared = make()
+            make = partial(dict, shared)
+        return ThreadCrew(self.queue, make, self._num_workers, self._retries, self._retry_wait_s)
 
     def submit_task(self, task: Task, **options: Any) -> TaskHandle:
         """Put a task into the queue.
