@@ -53,6 +53,7 @@ def test_a_model_is_judged_and_leaves_report_predictions_and_record(run, store, 
     assert code == 0
     assert told["n"] == 40
     assert told["sample_of"] is None
+    assert told["runtimes"]["shipped"].startswith("torch, ")
     assert 0 <= told["gender_accuracy"] <= 1
     assert told["calibration"]["gender"]["temperature"] > 0
     assert "race_gender" in told["groups"]
@@ -117,16 +118,18 @@ def test_the_seed_of_the_experiment_is_that_of_its_evaluation(tmp_path):
         (["a.csv", "b.csv"], "one subject at a time, got a.csv, b.csv"),
         (["nowhere.csv"], "nowhere.csv is not a readable table"),
         (["told.csv", "--limit", "0"], "limit must be at least 1, got 0"),
-        (["--corrupt", "blurr", "--data", "made.parquet"], "did you mean 'blur'"),
+        (["--corrupt", "blurry", "--data", "made.parquet"], "did you mean 'blur'"),
         (["told.csv", "--corrupt", "all"], "corruptions need a model that looks at pictures"),
         (["told.csv", "--temperature-from", "made.parquet:val"], "temperature_from must be a table"),
         (["--data", "d", "--split", "val", "--temperature-from", "d:val"], "names the faces that are judged"),
         (["told.csv", "--against", "other.csv"], "must tell of the same faces"),
+        (["--data", "made.parquet", "--split", "val", "--runtime", "torsch"], "did you mean 'torch'"),
         (["told.csv", "evaluate.resample=5"], "unknown key 'resample'; did you mean 'resamples'?"),
     ],
 )
 def test_a_mistake_is_told_in_a_line(run, tmp_path, words, said):
     write_table(made_table(20), tmp_path / "told.csv")
+    write_pack(tmp_path / "made.parquet", train=2, val=2)
     other = made_table(20, seed=8)
     write_table(type(other)("other", other.rows.drop(columns="file")), tmp_path / "other.csv")
 

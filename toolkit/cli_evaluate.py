@@ -44,6 +44,7 @@ from toolkit.terminal import FILE, err, json_option, load, out, plain, print_run
     metavar="PACK:SPLIT",
     help="Fit temperatures there, such as on fairface_train_112:val.",
 )
+@click.option("--runtime", metavar="NAME", help="What runs a model: auto, torch, ...  [default: torch]")
 @click.option("--report", type=FILE, help="Write the HTML report here; the MLflow run has it too.")
 @click.option("--predictions", type=FILE, help="Write the table of predictions here (.csv, .parquet).")
 @json_option
@@ -133,6 +134,8 @@ def _print_result(result: dict[str, Any]) -> None:
         out.print(_difference_table(result))
     for line in _calibration_lines(result["calibration"]):
         out.print(line, highlight=False)
+    for model, runtime in result["runtimes"].items():
+        out.print(f"{plain(model)} ran on {runtime}", highlight=False)
     for note in result["notes"]:
         err.print(f"note: {plain(note)}", highlight=False)
 

@@ -75,7 +75,7 @@ def test_night_is_darker_and_noisier():
 
 def test_a_mistake_is_named_with_what_was_meant():
     with pytest.raises(ConfigError, match="did you mean 'blur'"):
-        corrupt(FACES, "blurr", 1)
+        corrupt(FACES, "blurry", 1)
     with pytest.raises(ConfigError, match="severity must be one of"):
         corrupt(FACES, "blur", 6)
     with pytest.raises(ShapeError, match="image 0 must be"):

@@ -30,6 +30,7 @@ def result_of(table, resamples: int = 30, **more):
         "gaps": fairness_gaps(table),
         "confusion": confusion_of(table),
         "calibration": calibration_of(table, made_table(50, seed=9)),
+        "runtimes": {"shipped": "torch, 1 thread, cpu"},
         "machine": {"machine.cpu": "a <fast> one"},
         **more,
     }

@@ -93,6 +93,15 @@ def test_a_score_without_chance_has_an_interval_without_width():
     assert scores["ci95"]["gender_accuracy"] == [1.0, 1.0]
 
 
+def test_the_interval_of_the_calibration_error_holds_the_error_itself():
+    # Of a model that knows how sure it may be, every resample looks worse than the faces it is drawn from.
+    for seed in range(8):
+        scores = score_table(made_table(300, seed=seed), resamples=200)
+
+        low, high = scores["ci95"]["ece"]
+        assert 0 <= low <= scores["ece"] <= high
+
+
 def test_every_group_has_its_own_interval_around_its_score():
     scores = score_table(made_table(400), resamples=200)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -23,10 +23,23 @@ def resampled_weights(count: int, resamples: int, seed: int) -> Iterator[np.ndar
         yield np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count).astype(float)
 
 
-def percentile_interval(estimates: np.ndarray) -> np.ndarray:
-    """(2, K): 2.5 % and 97.5 % points of (B, K) resampled scores; NaN where no resample gave a number."""
+def percentile_interval(estimates: np.ndarray, plain: np.ndarray, biased: Sequence[int] = ()) -> np.ndarray:
+    """The 95 % interval of each score.
+
+    Args:
+        estimates: (B, K), the scores of B resamples; NaN where one gave no number.
+        plain: (K,), the scores of the faces themselves.
+        biased: which scores are greater of resamples than of the faces they are drawn from, whatever the
+            faces; their interval is moved back by the mean of that.
+
+    Returns:
+        (2, K): 2.5 % and 97.5 % points; NaN where no resample gave a number.
+    """
     known = ~np.isnan(estimates).all(axis=0)
     limits = np.full((2, estimates.shape[1]), np.nan)
     if known.any():
         limits[:, known] = np.nanpercentile(estimates[:, known], [2.5, 97.5], axis=0)
+    for column in biased:
+        if known[column]:
+            limits[:, column] -= np.nanmean(estimates[:, column]) - plain[column]
     return limits

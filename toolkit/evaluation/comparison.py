@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.evaluation.bootstrap import percentile_interval, resampled_weights
-from toolkit.evaluation.scores import named, named_intervals, weighted_scores
+from toolkit.evaluation.scores import BIASED, SCORES, named, named_intervals, weighted_scores
 from toolkit.evaluation.table import PredictionTable, paired
 from toolkit.evaluation.values import score_columns
 
@@ -40,10 +40,12 @@ def compare(
         of_first, of_second = (weighted_scores(columns, weights) for columns in both)
         return of_first - of_second
 
-    plain = named(differences(np.ones((1, len(first))))[0])
+    plain = differences(np.ones((1, len(first))))[0]
     drawn = [differences(weights) for weights in resampled_weights(len(first), resamples, seed)]
-    limits = named_intervals(percentile_interval(np.concatenate(drawn))) if drawn else dict.fromkeys(plain)
-    return {name: _told(value, limits[name]) for name, value in plain.items()}
+    limits: dict[str, list[float] | None] = dict.fromkeys(SCORES)
+    if drawn:
+        limits = named_intervals(percentile_interval(np.concatenate(drawn), plain, BIASED))
+    return {name: _told(value, limits[name]) for name, value in named(plain).items()}
 
 
 def _told(difference: float | None, ci95: list[float] | None) -> dict[str, Any] | None:

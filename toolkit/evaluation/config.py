@@ -27,6 +27,8 @@ class EvaluateConfig:
         resamples: of the bootstrap behind every 95 % interval; 0 leaves the intervals out.
         seed: of the sample, the corruptions and the bootstrap.
         device: "auto" or a torch device.
+        runtime: what runs a model; "torch" in full precision, so that a figure does not depend on what this
+            machine is quick with. See :func:`toolkit.models.runtime.open_runtime`.
     """
 
     subject: str = "shipped"
@@ -40,6 +42,7 @@ class EvaluateConfig:
     resamples: int = 1000
     seed: int = 0
     device: str = "auto"
+    runtime: str = "torch"
 
     def __post_init__(self) -> None:
         for name, least in (("limit", 1), ("corruption_faces", 1), ("resamples", 0), ("seed", 0)):

@@ -58,7 +58,7 @@ def confusion_matrix(confusion: Mapping[str, Any], what: str) -> Figure:
     counts, names = np.array(confusion["counts"]), confusion["names"]
     totals = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(totals, 1)
-    side = 1.6 + 0.42 * max(len(names), 3)
+    side = 1.6 + max(0.42 * len(names), 1.8)
     figure = Figure(figsize=(side + 0.7, side), layout="constrained")
     axes = figure.add_subplot(xlabel=f"predicted {what}", ylabel=f"labelled {what} (faces)")
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)

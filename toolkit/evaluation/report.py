@@ -253,4 +253,5 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("faces", result["data"]),
         ("labels, SHA-256", result["data_sha256"]),
     ]
+    facts += [(f"runtime of {model}", runtime) for model, runtime in result["runtimes"].items()]
     return [*facts, *((name, value) for name, value in result["machine"].items())]

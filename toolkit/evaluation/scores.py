@@ -15,6 +15,9 @@ from toolkit.evaluation.values import MEANS, ScoreColumns, score_columns
 SCORES = (*MEANS, "ece")
 """Names of all scores, in the order of the columns that hold them."""
 
+BIASED = (SCORES.index("ece"),)
+"""Bins of a resample are noisier than those of all faces, and noise makes this error greater."""
+
 
 def score_table(table: PredictionTable, resamples: int = 0, seed: int = 0) -> dict[str, Any]:
     """Score predictions against labels.
@@ -108,7 +111,13 @@ def _intervals(columns: ScoreColumns, parts: list[np.ndarray], resamples: int, s
     for weights in resampled_weights(len(columns.values), resamples, seed):
         for part, rows, own in zip(estimates, parts, taken, strict=True):
             part.append(weighted_scores(own, weights[:, rows]))
-    return [percentile_interval(np.concatenate(part)) for part in estimates]
+    plain = (weighted_scores(own, np.ones((1, len(own.values))))[0] for own in taken)
+    limits = [
+        percentile_interval(np.concatenate(part), told, BIASED)
+        for part, told in zip(estimates, plain, strict=True)
+    ]
+    # A calibration error is never below 0, wherever its interval was moved.
+    return [np.where(np.array(SCORES) == "ece", np.maximum(of_part, 0), of_part) for of_part in limits]
 
 
 def _block(columns: ScoreColumns, rows: np.ndarray, limits: np.ndarray | None) -> dict[str, Any]:
