@@ -36,7 +36,9 @@ class LiveConfig:
         detector_longest_side_px: pictures are shrunk to this before faces are looked for.
         checkpoint: "shipped", or the path of a trained model.
         device: "cpu", "cuda", or "auto".
-        threads: torch's threads for the model; None leaves torch's own choice.
+        runtime: what runs the model: "auto" takes the quickest on this machine, measured once and remembered;
+            else a name of :data:`toolkit.models.runtime.RUNTIMES`.
+        threads: of the model, on the CPU; None takes as many as this process may use cores.
         camera: how cameras are read.
         pipeline: how the street runs.
         zones: camera to name to a part of its picture, in which people are counted.
@@ -50,6 +52,7 @@ class LiveConfig:
     detector_longest_side_px: int = 640
     checkpoint: str = "shipped"
     device: str = "auto"
+    runtime: str = "auto"
     threads: int | None = None
     camera: CameraConfig = field(default_factory=lambda: CameraConfig(realtime=True, retry=True))
     pipeline: PipelineConfig = field(default_factory=PipelineConfig)

@@ -76,7 +76,9 @@ def make_pipeline(config: LiveConfig, listeners: Iterable[Listener] = ()) -> Liv
     Raises:
         ModelError: the detector or the model cannot be loaded.
     """
-    predictor = Predictor.load(config.checkpoint, config.device, threads=config.threads)
+    predictor = Predictor.load(
+        config.checkpoint, config.device, threads=config.threads, runtime=config.runtime
+    )
     # The first call of a model prepares its kernels; no camera should wait for that.
     predictor([np.zeros((64, 64, 3), np.uint8)])
     return LivePipeline(
@@ -149,6 +151,7 @@ class LiveRun:
         name = self._experiment.name
         self._record = RunRecord("live", run_name(name), as_plain(self._experiment))
         self._record.log_text(as_yaml(self._experiment), "experiment.yaml")
+        self._resources = ResourceMeter()
         self._started = self._recorded_at = time.monotonic()
 
     @property
@@ -202,7 +205,10 @@ class LiveRun:
     def _record_now(self) -> None:
         """One call a second: what the last seconds were like, and the counts so far."""
         statistics = self.statistics()
-        now: dict[str, float | None] = {"live/fps_now": statistics["frames_per_s_now"]}
+        now: dict[str, float | None] = {
+            "live/fps_now": statistics["frames_per_s_now"],
+            "live/cpu_cores_used_now": statistics["resources"]["cpu_cores_used"],
+        }
         now |= {f"live/{c}/fps_now": v["frames_per_s_now"] for c, v in statistics["cameras"].items()}
         self._record.log_metrics(live_metrics(statistics) | now, step=round(self.elapsed_s))
 
@@ -249,7 +255,7 @@ def live_metrics(statistics: dict[str, Any]) -> dict[str, float | None]:
         "live/persons": statistics["persons"],
         "live/batch_size_mean": statistics["batches"]["mean_batch_size"],
         "live/looks_saved_fraction": statistics["looks"]["saved_fraction"],
-        "live/cpu_cores_used": used["cpu_cores_used"],
+        "live/cpu_cores_used": used["cpu_cores_used_mean"],
         "live/memory_mb": used["memory_mb"],
     }
     metrics |= {f"live/latency_{name}_ms": value for name, value in statistics["latency_ms"].items()}
