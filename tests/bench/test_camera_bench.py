@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,31 @@ def clip(tmp_path: Path) -> Path:
     return write_clip(tmp_path / "clip.mp4", frames=60, fps=30, size_wh=(320, 192))
 
 
-def test_ours_and_the_limit_read_files_and_are_compared(clip):
-    case = measure(clip, "files-4", "ours", "pyav")
+def test_the_command_reads_files_compares_and_leaves_json_and_a_record(tmp_path, monkeypatch):
+    from click.testing import CliRunner
+    from mlflow import MlflowClient
 
+    from toolkit.cli import cli
+
+    monkeypatch.setattr("toolkit.bench.cameras.cases._FILM_S", 1.0)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    few = "bench.camera.cases=[files-4] bench.camera.contenders=[ours,pyav] bench.camera.rounds=1"
+    small = "bench.camera.seconds=0.5 bench.camera.width=320 bench.camera.height=192"
+
+    CliRunner().invoke(
+        cli,
+        ["bench", "camera", *few.split(), *small.split(), "--json", "bench.json"],
+        catch_exceptions=False,
+    )
+
+    result = json.loads(Path("bench.json").read_text())
+    case = result["cases"]["files-4"]
     ours, limit = (case["contenders"][name] for name in ("ours", "pyav"))
     assert min(ours["frames"], limit["frames"]) > 10
-    assert ours["cpu_ms_per_frame"] > 0
     assert case["ratios"]["vs_limit"] == pytest.approx(ours["rate_per_s"] / limit["rate_per_s"], rel=0.01)
-    assert case["unit"] == "frames/s"
+    record = MlflowClient(f"sqlite:///{tmp_path}/runs/mlflow.db").get_run(result["mlflow_run_id"])
+    assert record.data.metrics["bench/camera/files-4/ours/rate_per_s"] == ours["rate_per_s"]
 
 
 def test_cameras_deliver_at_their_own_pace_and_a_lower_cost_is_better(clip):
