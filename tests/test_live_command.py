@@ -69,6 +69,7 @@ def test_a_camera_that_is_not_live_says_why_and_where_its_frames_went():
     door |= {"zones": {"till": {"inside": 1, "entered": 2, "left": 1, "persons": 2}}, "lines": {}}
     used = {"cpu_cores_used": 1.26, "cpu_cores": 4, "memory_mb": 512.0, "gpus": []}
     statistics = {"cameras": {"door": door}, "stages": {"detect": {"mean_ms": 8.04}}, "resources": used}
+    statistics["runtime"] = None
 
     remarks = [str(text) for text in _remarks(statistics | {"looks": {"saved_fraction": 0.5}})]
 

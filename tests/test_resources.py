@@ -33,6 +33,7 @@ def test_a_busy_thread_shows_under_its_name():
 
     assert used["threads"]["camera"] > 0.15
     assert used["cpu_cores_used"] >= 0.25
+    assert used["cpu_cores_used_mean"] == used["cpu_cores_used"]
     assert used["memory_mb"] > 10
 
 

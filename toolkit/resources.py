@@ -31,6 +31,7 @@ class ResourceMeter:
         self._process = psutil.Process()
         self._lock = threading.Lock()
         self._looks: deque[tuple[float, float, dict[str, float]]] = deque()
+        self._first: tuple[float, float] | None = None
         self._newest: dict[str, Any] = {}
         self._look()
 
@@ -38,9 +39,10 @@ class ResourceMeter:
         """Use of the last seconds.
 
         Returns:
-            ``{"cpu_cores_used", "cpu_cores", "cpu_s", "memory_mb", "threads": {NAME: cores used}, "gpus":
-            [{"name", "busy_fraction", "memory_mb"}]}``: cores used of those the process may run on, CPU
-            seconds since the process began, resident memory.
+            ``{"cpu_cores_used", "cpu_cores_used_mean", "cpu_cores", "cpu_s", "memory_mb", "threads": {NAME:
+            cores used}, "gpus": [{"name", "busy_fraction", "memory_mb"}]}``: cores used in the last seconds,
+            and since the meter was made, of those the process may run on; CPU seconds since the process
+            began; resident memory.
         """
         with self._lock:
             if self._clock() - self._looks[-1][0] >= _LOOK_AT_MOST_EVERY_S:
@@ -64,8 +66,11 @@ class ResourceMeter:
         used = (cpu_s - then_cpu_s) / passed_s
         threads["libraries"] = round(max(0.0, used - sum(threads.values())), 3)
         self._looks.append((now, cpu_s, by_name))
+        self._first = self._first or (now, cpu_s)
+        began, began_cpu_s = self._first
         self._newest = {
             "cpu_cores_used": round(used, 3),
+            "cpu_cores_used_mean": round((cpu_s - began_cpu_s) / max(now - began, 1e-9), 3),
             "cpu_cores": cores(),
             "cpu_s": round(cpu_s, 3),
             "memory_mb": round(memory.rss / 1e6, 1),
