@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import subprocess
+import sys
 import time
 import weakref
 from collections.abc import Iterator
@@ -163,6 +165,24 @@ def test_stopping_many_frozen_cameras_takes_no_longer_than_stopping_one(clip_pat
 
     # A wait for a packet is broken off once a second; eight of them one after the other would take eight.
     assert time.monotonic() - started_at < 5
+
+
+def test_a_program_that_ends_without_stopping_its_frozen_cameras_ends_at_once(clip_path):
+    code = (
+        "import sys, time; from toolkit.live.camera_pool import camera_pool\n"
+        "for n in range(3): camera_pool.add_camera(str(n), sys.argv[1])\n"
+        "while not all(told['read'] for told in camera_pool.get_statistics().values()): time.sleep(0.02)\n"
+        "print('all read', flush=True); time.sleep(0.5)\n"
+    )
+    with RtspServer({"cam": clip_path}) as server:
+        program = subprocess.Popen(
+            [sys.executable, "-c", code, server.url("cam")], stdout=subprocess.PIPE, text=True
+        )
+        with program:
+            assert program.stdout.readline() == "all read\n"
+            server.is_frozen.set()
+            # A read from a frozen camera lasts five seconds more.
+            assert program.wait(4.0) == 0
 
 
 def test_a_wrong_password_is_told_without_the_password_and_not_tried_often(clip_path):
