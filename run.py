@@ -38,7 +38,7 @@ OLDEST, TOO_NEW = (3, 11), (3, 14)
 EXTRAS = "notebooks,test,dev"
 
 # torch names exactly these itself, where they belong. In the lock they would come with a CPU-only torch too.
-LEFT_TO_TORCH = re.compile(r"(nvidia-|triton|cuda-)")
+LEFT_TO_TORCH = re.compile(r"(nvidia-(?!ml-py)|triton|cuda-)")
 
 Command = list[str]
 

@@ -234,11 +234,14 @@ def _remarks(statistics: dict[str, Any]) -> Iterator[Text]:
             )
         for line, seen in values["lines"].items():
             yield Text(f"{name}, {line}: {seen['to_left']} to the left, {seen['to_right']} to the right")
+    if runtime := statistics["runtime"]:
+        yield Text(f"model in {runtime['name']}, {runtime['threads']} threads ({runtime['reason']})")
     stages = ", ".join(f"{stage} {row['mean_ms']:.1f}" for stage, row in statistics["stages"].items())
     if stages:
         yield Text(f"mean ms: {stages}")
     used, saved = statistics["resources"], statistics["looks"]["saved_fraction"]
-    cores = f"{used['cpu_cores_used']:.1f} of {used['cpu_cores']} cores, {used['memory_mb']:.0f} MB"
+    now = used["cpu_cores_used_mean" if "elapsed_s" in statistics else "cpu_cores_used"]
+    cores = f"{now:.1f} of {used['cpu_cores']} cores, {used['memory_mb']:.0f} MB"
     gpus = "".join(f", {gpu['name']} {gpu['busy_fraction']:.0%} busy" for gpu in used["gpus"])
     yield Text(cores + gpus + ("" if saved is None else f"; {saved:.0%} of the faces needed no new analysis"))
 

@@ -298,6 +298,7 @@ def test_the_street_tells_where_its_time_goes_and_why_frames_fell_out():
     assert {counts[stage] for stage in ("detect", "track", "cut", "answer", "listeners")} == {3}
     assert counts["arrive"] == 4
     assert 1 <= counts["infer"] <= 3
+    assert counts["decode"] == 5, "four pictures, and the end"
     assert statistics["queues"] == {"mailboxes": 0, "frames_in_hand": 0, "crops": 0}
     assert statistics["cameras"]["door"]["causes"] == {"ValueError": 1}
     assert statistics["looks"]["new"] == 3

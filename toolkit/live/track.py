@@ -78,7 +78,7 @@ class FaceTracker:
 
     Source: two stages by score from Zhang et al.: ByteTrack, ECCV 2022; a wider reach in a later stage from
     Yang et al. (C-BIoU), WACV 2023; see :class:`Motion` and :func:`match`. Ours and not a library,
-    because it follows people labelled by hand as well as ByteTrack at a third of the CPU time: see Tracking in
+    because it follows people labelled by hand as well as ByteTrack at a third of the CPU time: Tracking in
     docs/performance.md.
     """
 
