@@ -35,7 +35,7 @@ from rich.table import Table
 from toolkit.bench.cameras.camera_process import CameraProcess
 from toolkit.bench.cameras.film import write_street
 from toolkit.bench.cameras.rtsp_server import RtspServer
-from toolkit.live.camera import CameraConfig
+from toolkit.live.camera_config import CameraConfig
 from toolkit.live.pipeline import LivePipeline, PipelineConfig
 from toolkit.records import Detection, FrameResult, Prediction
 

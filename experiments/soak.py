@@ -32,7 +32,7 @@ from matplotlib.figure import Figure
 
 from toolkit.bench.cameras.camera_process import CameraProcess
 from toolkit.bench.cameras.film import write_street
-from toolkit.live.camera import CameraConfig
+from toolkit.live.camera_config import CameraConfig
 from toolkit.live.pipeline import LivePipeline, PipelineConfig
 from toolkit.records import Detection, FrameResult, Prediction
 

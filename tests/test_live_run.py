@@ -8,7 +8,7 @@ from fakes import EchoModel, FixedDetector, Opener, picture
 
 from toolkit.errors import ConfigError
 from toolkit.experiment import Experiment, LiveConfig
-from toolkit.live.camera import CameraConfig
+from toolkit.live.camera_config import CameraConfig
 from toolkit.live.pipeline import LivePipeline
 from toolkit.live.zones import LineConfig, ZoneConfig
 from toolkit.live_run import LiveRun, run_live

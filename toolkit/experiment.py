@@ -18,7 +18,7 @@ from toolkit.addresses import without_password
 from toolkit.bench.config import BenchConfig
 from toolkit.errors import ConfigError, did_you_mean
 from toolkit.evaluation.config import EvaluateConfig
-from toolkit.live.camera import CameraConfig
+from toolkit.live.camera_config import CameraConfig
 from toolkit.live.people_counter import CountConfig
 from toolkit.live.pipeline import PipelineConfig
 from toolkit.live.zones import LineConfig, ZoneConfig

@@ -7,7 +7,8 @@ from fakes import Opener, picture
 from waiting import wait_until
 
 from toolkit.errors import ConfigError, SourceError
-from toolkit.live.camera import Camera, CameraConfig
+from toolkit.live.camera import Camera
+from toolkit.live.camera_config import CameraConfig
 from toolkit.live.camera_state import CameraState, StateLog
 
 QUICK = CameraConfig(retry_first_s=0.01, retry_most_s=0.02)

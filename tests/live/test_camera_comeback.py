@@ -15,7 +15,8 @@ from waiting import wait_until
 
 from toolkit.bench.cameras.camera_process import CameraProcess
 from toolkit.bench.cameras.rtsp_server import RtspServer
-from toolkit.live.camera import Camera, CameraConfig
+from toolkit.live.camera import Camera
+from toolkit.live.camera_config import CameraConfig
 from toolkit.live.camera_pool import CameraPool
 from toolkit.live.camera_state import CameraState
 from toolkit.live.source import open_source

@@ -8,7 +8,7 @@ from fakes import EchoModel, FixedDetector, Opener, picture
 from waiting import wait_until
 
 from toolkit.errors import ConfigError, SourceError
-from toolkit.live.camera import CameraConfig
+from toolkit.live.camera_config import CameraConfig
 from toolkit.live.detect import WholeFrame
 from toolkit.live.listeners import BestPictures, LabelLog, LatestResults
 from toolkit.live.pipeline import LivePipeline, PipelineConfig

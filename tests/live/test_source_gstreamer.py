@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from waiting import wait_until
 
-from toolkit.live.camera import Camera, CameraConfig
+from toolkit.live.camera import Camera
+from toolkit.live.camera_config import CameraConfig
 from toolkit.live.source import open_source
 
 _SERVER = Path(__file__).parent.parent / "gstreamer_rtsp_server.py"

@@ -6,15 +6,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from toolkit.addresses import without_password
-from toolkit.errors import AccessRefused, ConfigError, SourceError
+from toolkit.errors import AccessRefused, SourceError
 from toolkit.live.backoff import Backoff
+from toolkit.live.camera_config import CameraConfig
 from toolkit.live.camera_state import CameraState, StateLog
 from toolkit.live.mailbox import Mailbox, MailRoom
-from toolkit.live.network import Transport
 from toolkit.live.reading import SourceHealth
 from toolkit.live.source import Address, Source, is_live_address, open_source
 from toolkit.records import Frame
@@ -23,49 +23,6 @@ from toolkit.stats import FrameLedger, RateMeter, StageTimes
 logger = logging.getLogger(__name__)
 
 OpenSource = Callable[..., Source]
-
-
-@dataclass(frozen=True)
-class CameraConfig:
-    """How a camera is read.
-
-    Attributes:
-        realtime: play a recording at its own pace, as if it were a camera.
-        loop: start a recording over when it ends.
-        retry: keep a network or USB camera that cannot be opened at the start, and try again.
-        open_timeout_s: longest wait for a connection.
-        read_timeout_s: longest wait for the next picture of a live camera; then it is looked for anew.
-        stall_after_s: a live camera that is silent for so long is told to be stalled.
-        retry_first_s: pause before the first attempt to reconnect; doubles with each failure.
-        retry_most_s: longest pause between two attempts.
-        waiting_frames: frames of a recording that may wait; of a live camera only the newest does.
-        transport: how RTSP cameras send: "tcp", or "udp" for those that know nothing else.
-    """
-
-    realtime: bool = False
-    loop: bool = False
-    retry: bool = False
-    open_timeout_s: float = 5.0
-    read_timeout_s: float = 5.0
-    stall_after_s: float = 2.0
-    retry_first_s: float = 0.5
-    retry_most_s: float = 15.0
-    waiting_frames: int = 4
-    transport: Transport = "tcp"
-
-    def __post_init__(self) -> None:
-        for name in (
-            "open_timeout_s",
-            "read_timeout_s",
-            "stall_after_s",
-            "retry_first_s",
-            "retry_most_s",
-            "waiting_frames",
-        ):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} must be more than 0, got {getattr(self, name)!r}")
-        if self.transport not in ("tcp", "udp"):
-            raise ConfigError(f"transport must be 'tcp' or 'udp', got {self.transport!r}")
 
 
 class Camera:

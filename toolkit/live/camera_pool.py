@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from toolkit.errors import SourceError
-from toolkit.live.camera import Camera, CameraConfig, OpenSource
+from toolkit.live.camera import Camera, OpenSource
+from toolkit.live.camera_config import CameraConfig
 from toolkit.live.source import Address, open_source
 from toolkit.records import Frame
 from toolkit.stats import LatencyMeter, RateMeter

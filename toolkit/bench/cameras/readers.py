@@ -10,7 +10,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from toolkit.bench.cameras.contender import CameraReader, ThreadedReader
-from toolkit.live.camera import CameraConfig
+from toolkit.live.camera_config import CameraConfig
 from toolkit.live.camera_pool import CameraPool
 from toolkit.live.source import open_source
 
