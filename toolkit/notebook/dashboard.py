@@ -274,7 +274,9 @@ class LiveDashboard:
         statistics, elapsed_s = run.statistics(), run.elapsed_s
         for camera, values in statistics["cameras"].items():
             self._states[camera] = values["state"]
-            self._rates[camera].append((elapsed_s, values["frames_per_s_now"]))
+            # Before that, the frames that a recording has ready at once would pass for a rate.
+            if elapsed_s >= _NUMBERS_EVERY_S:
+                self._rates[camera].append((elapsed_s, values["frames_per_s_now"]))
         told = f"{elapsed_s:.0f} s, {statistics['frames_per_s_now']:.0f} frames/s"
         if runtime := statistics["runtime"]:
             told += f", model in {runtime['name']}"
