@@ -66,7 +66,7 @@ def parcels(ids_and_bodies: Sequence[tuple[str, bytes]], most_tasks: int) -> lis
         most_tasks: in one parcel.
 
     Returns:
-        Three arguments of :data:`toolkit.work.scripts.PUT` for each parcel or single task.
+        Three values for :data:`toolkit.work.scripts.PUT` for each parcel or single task.
     """
     args: list[Any] = []
     parcel: list[str | bytes] = []

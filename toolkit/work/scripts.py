@@ -7,9 +7,9 @@ from toolkit.work.layout import COMMON
 PUT = (
     COMMON
     + """
--- level, delay_ms, lifetime_ms, max_waiting, drop_oldest, result_key, expire_ms, then
--- (1, id, encoded task or place) or, where there is neither delay nor limit, (number of tasks, packed places
--- among them or "", parcel)...
+-- level, delay_ms, lifetime_ms, max_waiting, drop_oldest, result_key, expire_ms, and packed
+-- {1, id, encoded task or place} or, where there is neither delay nor limit, {number of tasks, packed places
+-- among them or "", parcel}... All in one: Redis serves others between two reads, and reads it in few.
 local level, delay_ms, lifetime_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local max_waiting, drop_oldest = tonumber(ARGV[4]), ARGV[5] == '1'
 
@@ -39,10 +39,11 @@ local room = -1
 if max_waiting > 0 then room = max_waiting - waiting() end
 local expires = lifetime_ms > 0 and tostring(now_ms() + lifetime_ms)
 local taken = 0
-for at = 8, #ARGV, 3 do
+local items = cmsgpack.unpack(ARGV[8])
+for at = 1, #items, 3 do
     if room == 0 and not (drop_oldest and drop_one()) then break end
     if room > 0 then room = room - 1 end
-    local number, id, body = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
+    local number, id, body = items[at], items[at + 1], items[at + 2]
     local fields = {'i', id, 'r', ARGV[6], 'b', body}
     if number > 1 then fields = {'m', body, 'n', number, 'r', ARGV[6]} end
     if expires then with(fields, 'x', expires) end

@@ -84,10 +84,11 @@ class TaskStreams:
         big = [pair for pair in ids_and_bodies if len(pair[1]) >= APART_BYTES]
         if not big:
             small = [(task_id, as_bytes(body)) for task_id, body in ids_and_bodies]
-            return self._run(scripts.PUT, *settings, *parcels(small, most_tasks))
+            return self._run(scripts.PUT, *settings, pack(parcels(small, most_tasks)))
         with self._bodies.stored(big) as stored:
             small = [(i, stored.places.get(i) or as_bytes(body)) for i, body in ids_and_bodies]
-            return self._run(scripts.PUT, *settings, *parcels(small, most_tasks), meanwhile=stored.write)
+            items = pack(parcels(small, most_tasks))
+            return self._run(scripts.PUT, *settings, items, meanwhile=stored.write)
 
     def take(
         self,
