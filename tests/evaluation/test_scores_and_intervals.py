@@ -96,7 +96,10 @@ def test_a_score_without_chance_has_an_interval_without_width():
 def test_the_interval_of_the_calibration_error_holds_the_error_itself():
     # Of a model that knows how sure it may be, every resample looks worse than the faces it is drawn from.
     for seed in range(8):
-        scores = score_table(made_table(300, seed=seed), resamples=200)
+        table = made_table(1500, seed=seed)
+        chance = np.random.default_rng(seed).uniform(size=1500)
+        rows = table.rows.assign(gender=(chance < table.female_probability).astype(int))
+        scores = score_table(type(table)("calibrated", rows), resamples=200)
 
         low, high = scores["ci95"]["ece"]
         assert 0 <= low <= scores["ece"] <= high
@@ -140,6 +143,13 @@ def test_the_middle_of_a_label_and_the_nearest_point_of_it_are_two_distances():
     assert scores["age_mae_years"] == 3.0
     assert scores["age_mae_to_middle_years"] == 8.0
     assert scores["age_bias_years"] == 3.0
+
+
+def test_five_years_off_is_within_five_and_a_little_more_is_not():
+    table = made_table(3)
+    rows = table.rows.assign(age_lo=40, age_hi=40, age_years=[45.0, 45.1, 34.5])
+
+    assert score_table(type(table)("three", rows))["cs5"] == pytest.approx(1 / 3)
 
 
 def test_a_label_that_allows_nearly_every_age_counts_in_no_score_of_age():
