@@ -44,6 +44,8 @@ COME_BACK_S = 15.0
 FATES = ("analysed", "skipped", "failed", "in_flight")
 
 # What is counted a leak. Slopes are taken after the first fifth, when everything has been used once.
+# Growth within the noise of a short run is none.
+NOISE = {"rss_mb": 8.0, "threads": 1.0, "files": 3.0, "latency_p50_ms": 15.0}
 BOUNDS_PER_HOUR = {"rss_mb": 30.0, "threads": 2.0, "files": 4.0, "latency_p50_ms": 30.0}
 
 
@@ -212,7 +214,12 @@ def report(soak: Soak, statistics: dict[str, Any], counts: dict[str, int], are_b
     first = [s.latency_p50_ms for s in samples[: len(samples) // 5] if s.latency_p50_ms is not None]
     cameras = statistics["cameras"]
     lost = sum(told["read"] - sum(told[fate] for fate in FATES) for told in cameras.values())
-    broken = [n for n, bound in BOUNDS_PER_HOUR.items() if slopes[f"{n}_per_hour"] > bound]
+    hours = samples[-1].at_s / 3600
+    broken = [
+        name
+        for name, bound in BOUNDS_PER_HOUR.items()
+        if slopes[f"{name}_per_hour"] * hours > max(bound * hours, NOISE[name])
+    ]
     broken += ["books"] * bool(soak.unbalanced or lost)
     broken += [] if are_back else ["a camera stayed away"]
     return {
