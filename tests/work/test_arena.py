@@ -14,10 +14,11 @@ import pytest
 import redis
 from redis_fixtures import new_name, own_server, wait_for
 
-from toolkit.work import arena, layout
-from toolkit.work.arena import Arena, ArenaReader
+from toolkit.work import arena, layout, segments
+from toolkit.work.arena import Arena
 from toolkit.work.codec import decode, encode_pieces
 from toolkit.work.connection import RedisConnection
+from toolkit.work.segments import ArenaReader
 from toolkit.work.task_queue import TaskQueue
 
 FRAME = np.arange(60_000, dtype=np.uint16).reshape(300, 200)
@@ -84,7 +85,7 @@ def test_a_worker_that_is_quicker_than_the_sender_waits_for_it():
 
 
 def test_what_a_sender_had_not_written_when_it_died_is_given_up(monkeypatch):
-    monkeypatch.setattr(arena, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(segments, "_PATIENCE_S", 0.05)
     with own_server() as (_, url):
         home, reader = Arena(str(_folder(url)), RedisConnection(url), "used:"), ArenaReader(str(_folder(url)))
         stored = home.announce([("a-1", encode_pieces({"frame": FRAME}))])
@@ -125,6 +126,7 @@ def test_with_the_last_task_a_closed_sender_leaves_no_memory_to_the_next_one():
 
 _SENDER = """
 import sys, time, numpy as np
+from toolkit.work.segments import ArenaReader
 from toolkit.work.task_queue import TaskQueue
 queue = TaskQueue(sys.argv[1], sys.argv[2])
 queue.enqueue_many({"frame": np.full((300, 200), n, np.uint16), "n": n} for n in range(5))

@@ -16,14 +16,10 @@ import contextlib
 import fcntl
 import hashlib
 import logging
-import mmap
 import os
-import re
 import threading
-import time
 import uuid
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +27,7 @@ import numpy as np
 from toolkit.errors import QueueUnavailable
 from toolkit.work.codec import Encoded
 from toolkit.work.connection import RedisConnection
+from toolkit.work.segments import HEAD_BYTES, Segment, opened
 
 _log = logging.getLogger(__name__)
 
@@ -38,67 +35,9 @@ SEGMENT_BYTES = 16 * 1024 * 1024
 MOST_BYTES = 1 << 30
 """So much shared memory one sender takes at most; its further big tasks go through Redis."""
 
-_HEAD_BYTES = 64
-_COMING = b"~"
-# A sender that was killed while it wrote had promised nothing.
-_PATIENCE_S, _NAP_S = 2.0, 0.0001
 _SMALLEST_SLOT = 4096
-_MAPS_KEPT = 64
-# A stranger can put any text where a place is expected; it must not become the name of any other file.
-_PLACE = re.compile(rb"@([0-9a-f]{8}-[0-9a-f]{12}-[0-9]{1,9}):([0-9]{1,5}):([0-9]{1,9})")
 
-
-class _Segment:
-    """One file of shared memory, mapped; its name ends with the size of its slots."""
-
-    def __init__(self, name: str, descriptor: int, is_ours: bool) -> None:
-        self.name = name
-        self.slot_bytes = int(name.rsplit("-", 1)[1])
-        size = os.fstat(descriptor).st_size
-        self.slots = size // self.slot_bytes
-        access = mmap.PROT_READ | (mmap.PROT_WRITE if is_ours else 0)
-        # The lock lives as long as this map, which has a duplicate of the descriptor.
-        self._map = mmap.mmap(descriptor, size, flags=mmap.MAP_SHARED, prot=access)
-        self._bytes = np.frombuffer(self._map, np.uint8)
-
-    def announce(self, slot: int, task_id: str, size: int) -> bytes:
-        """Say in a slot that this task is being written; returns its place."""
-        self._set_head(slot, _COMING + task_id.encode())
-        return b"@%s:%d:%d" % (self.name.encode(), slot, size)
-
-    def write(self, slot: int, task_id: str, body: Encoded) -> None:
-        """Fill a slot."""
-        at = slot * self.slot_bytes + _HEAD_BYTES
-        for piece in [body] if isinstance(body, bytes) else body.pieces:
-            self._bytes[at : at + len(piece)] = np.frombuffer(piece, np.uint8)
-            at += len(piece)
-        self._set_head(slot, task_id.encode())
-
-    def read(self, slot: int, task_id: str, size: int) -> memoryview | None:
-        """A copy of what a slot holds, writable; None when it is not, or no longer, this task's."""
-        if slot >= self.slots or size > self.slot_bytes - _HEAD_BYTES:
-            return None
-        wanted = task_id.encode()
-        give_up_at = 0.0
-        while self._head(slot) == _COMING + wanted:
-            give_up_at = give_up_at or time.monotonic() + _PATIENCE_S
-            if time.monotonic() > give_up_at:
-                return None
-            time.sleep(_NAP_S)
-        start = slot * self.slot_bytes + _HEAD_BYTES
-        copy = self._bytes[start : start + size].copy()
-        return copy.data if self._head(slot) == wanted else None
-
-    def _head(self, slot: int) -> bytes:
-        start = slot * self.slot_bytes
-        return self._map[start : start + _HEAD_BYTES].rstrip(b"\0")
-
-    def _set_head(self, slot: int, text: bytes) -> None:
-        start = slot * self.slot_bytes
-        self._map[start : start + _HEAD_BYTES] = text.ljust(_HEAD_BYTES, b"\0")
-
-
-_Slot = tuple[_Segment, int]
+_Slot = tuple[Segment, int]
 
 
 class Stored(NamedTuple):
@@ -116,41 +55,6 @@ class Stored(NamedTuple):
         """Copy the bodies in."""
         for (segment, slot), task_id, body in self.housed:
             segment.write(slot, task_id, body)
-
-
-class ArenaReader:
-    """Copies tasks out of the segments of all senders on this host.
-
-    Args:
-        folder: where the segments lie.
-    """
-
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
-        self._segments: OrderedDict[str, _Segment] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def read(self, place: bytes, task_id: str) -> memoryview | None:
-        """The encoded task at a place, in memory of its own; None when it is not there."""
-        if (found := _PLACE.fullmatch(place)) is None:
-            return None
-        segment = self._segment(found[1].decode())
-        return segment.read(int(found[2]), task_id, int(found[3])) if segment else None
-
-    def _segment(self, name: str) -> _Segment | None:
-        with self._lock:
-            if (segment := self._segments.get(name)) is None:
-                with (
-                    contextlib.suppress(OSError, ValueError),
-                    _opened(f"{self._folder}/{name}") as descriptor,
-                ):
-                    segment = self._segments[name] = _Segment(name, descriptor, is_ours=False)
-            if segment is not None:
-                # Those of senders that are gone are the ones that are used no more.
-                self._segments.move_to_end(name)
-                if len(self._segments) > _MAPS_KEPT:
-                    self._segments.popitem(last=False)
-            return segment
 
 
 class Arena:
@@ -202,7 +106,7 @@ class Arena:
 
     def _become_empty(self) -> None:
         self._pid = os.getpid()
-        self._segments: list[_Segment] = []
+        self._segments: list[Segment] = []
         self._free: dict[int, list[_Slot]] = {}
         # Written, and not yet known to Redis.
         self._unsettled: set[_Slot] = set()
@@ -248,11 +152,11 @@ class Arena:
         name = f"{self._family}-{uuid.uuid4().hex[:12]}-{slot_bytes}"
         path = f"{self._folder}/{name}"
         try:
-            with _opened(f"{path}.new", os.O_RDWR | os.O_CREAT | os.O_EXCL) as descriptor:
+            with opened(f"{path}.new", os.O_RDWR | os.O_CREAT | os.O_EXCL) as descriptor:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 # Reserved now: a page that cannot be had when it is written to would end the process.
                 os.posix_fallocate(descriptor, 0, size)
-                segment = _Segment(name, descriptor, is_ours=True)
+                segment = Segment(name, descriptor, is_ours=True)
             os.rename(f"{path}.new", path)
         except OSError as error:
             _log.info("no more shared memory, big tasks go through Redis: %s", error)
@@ -269,18 +173,18 @@ class Arena:
                 continue
             with (
                 contextlib.suppress(OSError, ValueError),
-                _opened(f"{self._folder}/{name}", os.O_RDWR) as descriptor,
+                opened(f"{self._folder}/{name}", os.O_RDWR) as descriptor,
             ):
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if name.endswith(".new"):
                     os.unlink(f"{self._folder}/{name}")
                 # Between opening and locking, somebody may have removed it.
                 elif os.fstat(descriptor).st_nlink:
-                    orphan = _Segment(name, descriptor, is_ours=True)
+                    orphan = Segment(name, descriptor, is_ours=True)
                     if not self._remove_if_free(orphan):
                         self._segments.append(orphan)
 
-    def _remove_if_free(self, segment: _Segment) -> bool:
+    def _remove_if_free(self, segment: Segment) -> bool:
         key = self._used_prefix + segment.name
         if len(_zeros(self._connection.call("GET", key) or b"", segment.slots)) < segment.slots:
             return False
@@ -290,18 +194,9 @@ class Arena:
         return True
 
 
-@contextlib.contextmanager
-def _opened(path: str, flags: int = os.O_RDONLY) -> Iterator[int]:
-    descriptor = os.open(path, flags, 0o600)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
 def _slot_bytes(size: int) -> int:
     """Slots come in few sizes, so that they suit other tasks; at most a quarter stays unused."""
-    needed = max(size + _HEAD_BYTES, _SMALLEST_SLOT)
+    needed = max(size + HEAD_BYTES, _SMALLEST_SLOT)
     step = 1 << (needed.bit_length() - 3)
     return -(-needed // step) * step
 

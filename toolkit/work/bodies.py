@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from toolkit.work.arena import Arena, ArenaReader, Stored
+from toolkit.work.arena import Arena, Stored
 from toolkit.work.codec import Encoded, as_bytes
 from toolkit.work.connection import RedisConnection
+from toolkit.work.segments import ArenaReader
 
 APART_BYTES = 32_768
 """A task of so many bytes lies apart. Scripts copy what they move several times: with 2.7 MB frames in the
