@@ -90,6 +90,11 @@ def test_a_mistake_is_named_with_what_was_meant(tmp_path, text, said):
         load_experiment(written(tmp_path, text))
 
 
+def test_what_a_setting_must_be_is_said_in_our_words_alone(tmp_path):
+    with pytest.raises(ConfigError, match=r"live\.pipeline: batch_size must be at least 1, got 0"):
+        load_experiment(written(tmp_path, LIVE), ["live.pipeline.batch_size=0"])
+
+
 def test_a_missing_file_and_a_broken_override_are_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.yaml: No such file"):
         load_experiment(tmp_path / "nowhere.yaml")
