@@ -194,4 +194,4 @@ def _check(path: Path, rows: pd.DataFrame) -> None:
 def _refuse(path: Path, rows: pd.DataFrame, name: str, bad: pd.Series, expected: str) -> None:
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        raise DataError(f"{path} row {row}: {name} {expected}, got {rows[name].iloc[row]!r}")
+        raise DataError(f"{path} row {row}: {name} {expected}, got {rows[name].tolist()[row]!r}")
