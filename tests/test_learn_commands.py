@@ -75,6 +75,20 @@ def test_a_folder_becomes_a_pack_and_the_pack_a_model_and_the_run_is_recorded(
         toolkit("train e.yaml --resume elsewhere")
 
 
+def test_a_training_that_is_ended_in_its_first_epoch_names_nothing_to_go_on_from(
+    toolkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = {"checkpoint": None, "best_epoch": 0, "was_interrupted": True, "mlflow_run_id": "abc"}
+    monkeypatch.setattr("toolkit.learn_run.run_training", lambda *args, **kwargs: nothing)
+    write_experiment(tmp_path / "e.yaml")
+
+    ended = toolkit("train e.yaml --out out")
+
+    assert "nothing to go on from" in ended.stdout
+    assert "--resume" not in ended.stderr
+    assert "None" not in ended.stdout
+
+
 def test_a_sweep_that_was_ended_goes_on_and_trains_no_point_twice(
     toolkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,10 +45,13 @@ def train(
     with _bar("training") as (on_progress, on_epoch):
         folder = resume_dir or out_dir or new_folder("train")
         result = run_training(experiment, folder, on_progress, on_epoch, resume=resume_dir is not None)
-    if result["was_interrupted"]:
+    best = f"best epoch {result['best_epoch']}: {result['checkpoint']}"
+    if result["checkpoint"] is None:
+        best = "it ended before its first epoch did: no weights, and nothing to go on from"
+    elif result["was_interrupted"]:
         again = f"toolkit train {' '.join(experiment_and_overrides)} --resume {folder}"
         err.print(f"interrupted; to go on: {again}", highlight=False, soft_wrap=True)
-    out.print(f"best epoch {result['best_epoch']}: {result['checkpoint']}", highlight=False, soft_wrap=True)
+    out.print(best, highlight=False, soft_wrap=True)
     print_run(result["mlflow_run_id"])
     if not out.quiet:
         write_json(json_path, result)
@@ -65,7 +68,7 @@ def sweep(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, json_
     sweep. The same command again goes on where the last one ended: finished points are not trained again.
 
     \b
-      toolkit sweep experiments/sweep-size.yaml
+      toolkit sweep experiments/sweep-backbones.yaml
     """
     experiment = load("sweep", "sweep", experiment_and_overrides)
     with err.status("loading torch and the data"):
