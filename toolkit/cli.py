@@ -1,4 +1,4 @@
-"""The command line: ``toolkit live | demo | data | train | sweep | evaluate | bench | worker | queue``."""
+"""The command line: ``toolkit live | demo | data | train | sweep | evaluate | export | ...``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.logging import RichHandler
 
 from toolkit.cli_bench import bench
 from toolkit.cli_evaluate import evaluate
+from toolkit.cli_export import export
 from toolkit.cli_learn import data, sweep, train
 from toolkit.cli_live import demo, live
 from toolkit.cli_queue import queue
@@ -45,6 +46,7 @@ cli.add_command(bench)
 cli.add_command(data)
 cli.add_command(demo)
 cli.add_command(evaluate)
+cli.add_command(export)
 cli.add_command(live)
 cli.add_command(sweep)
 cli.add_command(train)

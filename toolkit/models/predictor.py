@@ -11,6 +11,7 @@ import torch
 
 from toolkit.errors import ConfigError
 from toolkit.models.checkpoint import SHIPPED, Checkpoint
+from toolkit.models.export import open_export
 from toolkit.models.network import AGE_BINS, read_age
 from toolkit.models.preprocess import make_batch
 from toolkit.models.runtime import open_runtime
@@ -37,7 +38,8 @@ class Predictor:
     """A trained network that takes crops; any thread may call it.
 
     Args:
-        checkpoint: network and card. The network itself stays as it is, and may go on learning.
+        checkpoint: network and card. The network itself stays as it is, and may go on learning. Or a folder
+            that ``toolkit export`` wrote; that runs as it was exported, on the CPU.
         device: ``"auto"`` takes a GPU where there is one; else a torch device such as ``"cpu"``.
         batch_size: crops that go through the network at once; more are cut into batches of this size.
         threads: on the CPU; None takes as many as this process may use cores.
@@ -50,7 +52,7 @@ class Predictor:
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
+        checkpoint: Checkpoint | Path,
         device: str = "auto",
         batch_size: int = 64,
         threads: int | None = None,
@@ -58,8 +60,11 @@ class Predictor:
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
-        self.card = checkpoint.card
         self.batch_size = batch_size
+        if isinstance(checkpoint, Path):
+            self.runtime, self.card = open_export(checkpoint, threads)
+            return
+        self.card = checkpoint.card
         on = str(pick_device(device))
         self.runtime = open_runtime(checkpoint.network, self.card.image_px, runtime, threads, on)
 
@@ -72,12 +77,15 @@ class Predictor:
         threads: int | None = None,
         runtime: str = "auto",
     ) -> Predictor:
-        """A predictor from a checkpoint on disk, or the one that comes with the package.
+        """A predictor from a checkpoint on disk, from an exported folder, or the one that comes along.
 
         Raises:
             ModelError: the checkpoint is missing, damaged, or does not fit its network.
             ConfigError: there is no such runtime or device here.
         """
+        exported = Path(path)
+        if exported.is_dir():
+            return cls(exported, device, batch_size, threads)
         return cls(Checkpoint.load(path), device, batch_size, threads, runtime)
 
     def __call__(self, crops: Sequence[np.ndarray | Crop]) -> list[Prediction]:

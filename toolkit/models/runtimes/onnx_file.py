@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
-import tempfile
+import os
 import warnings
 from pathlib import Path
 
@@ -85,9 +85,9 @@ def cached_onnx(network: PictureNetwork, size_px: int) -> Path:
 def _write(path: Path, content: bytes) -> None:
     """Whole or not at all: another process may be looking."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}.", delete=False) as part:
-        part.write(content)
-    Path(part.name).replace(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    part.write_bytes(content)
+    part.replace(path)
 
 
 def _age_key(path: Path) -> float:

@@ -1,0 +1,37 @@
+"""``toolkit export``: from a checkpoint and a pack of faces to a folder with scores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from click.testing import CliRunner
+from made_faces import write_pack
+
+from toolkit.cli import cli
+from toolkit.models.checkpoint import Checkpoint, ModelCard
+from toolkit.models.export import KINDS
+from toolkit.models.network import FaceNetwork
+
+
+def test_the_command_offers_what_there_is() -> None:
+    told = CliRunner().invoke(cli, ["export", "--help"]).output
+
+    assert "|".join(KINDS) in told
+
+
+def test_int8_is_calibrated_on_the_named_faces_and_scored_beside_torch(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    weights = Checkpoint(FaceNetwork("test_resnet"), ModelCard("test_resnet", 32)).save(tmp_path / "model")
+    pack, folder, told = write_pack(tmp_path / "faces.parquet"), tmp_path / "out", tmp_path / "told.json"
+
+    words = (
+        f"export {weights} --to openvino-int8 -o {folder} --calibration {pack} --data {pack} --json {told}"
+    )
+    result = CliRunner().invoke(cli, [*words.split(), "--calibration", str(pack)], catch_exceptions=False)
+
+    values = json.loads(told.read_text())
+    assert "differ from torch's by" in result.output
+    assert values["card"]["calibration_pictures"] == 12
+    assert values["scores"]["torch"]["n"] == values["scores"]["exported"]["n"] == 18
