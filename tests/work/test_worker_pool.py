@@ -127,6 +127,15 @@ def test_get_results_without_a_timeout_does_not_wait(queue):
     assert time.monotonic() - start < 0.4
 
 
+def test_a_result_behind_many_others_is_found_without_waiting(queue):
+    handles = [queue.submit({"n": n}) for n in range(50)]
+    for _ in handles:
+        queue.finish([queue.take()[0].done()])
+
+    assert handles[-1].is_done()
+    assert len(queue.get_results(max_results=100)) == 49
+
+
 def test_a_handle_whose_result_does_not_come_raises_timeout(queue):
     handle = queue.submit({"type": "double"})
 

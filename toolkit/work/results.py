@@ -139,13 +139,15 @@ class ResultBox:
                     )
                     continue
                 self._is_reading = True
-            self._read(left_s if has_read else 0.0)
-            has_read = True
+            # What is there already is looked through to its end, however short the wait.
+            has_read = not self._read(left_s if has_read else 0.0)
 
-    def _read(self, timeout_s: float) -> None:
+    def _read(self, timeout_s: float) -> bool:
+        """Fetch some results; whether more may be there already."""
         bodies: list[bytes] = []
         try:
-            bodies = self._streams.pop_results(timeout_s)
+            bodies, is_more = self._streams.pop_results(timeout_s)
+            return is_more
         finally:
             with self._changed:
                 self._arrived.update(filter(None, map(_read_record, bodies)))

@@ -213,14 +213,19 @@ class TaskStreams:
         self._bodies.close()
         self._run(upkeep.RETIRE, self.consumer)
 
-    def pop_results(self, timeout_s: float) -> list[bytes]:
-        """Fetch some results for this process, oldest first; wait up to ``timeout_s`` for the first ones."""
+    def pop_results(self, timeout_s: float) -> tuple[list[bytes], bool]:
+        """Fetch some results for this process, oldest first; wait up to ``timeout_s`` for the first ones.
+
+        Returns:
+            The results, and whether more may be there already.
+        """
         key = self.result_key
         bulks = self._connection.call("LPOP", key, _BULKS_AT_ONCE)
         if not bulks and timeout_s > 0:
             first = self._connection.call("BLPOP", key, max(0.001, min(timeout_s, BLOCK_S)))
             bulks = first and [first[1]]
-        return [result for bulk in bulks or [] for result in unpack(bulk)]
+        bulks = bulks or []
+        return [result for bulk in bulks for result in unpack(bulk)], len(bulks) == _BULKS_AT_ONCE
 
     def _become_new(self) -> None:
         # A forked child is another consumer with other ids: it must not answer for its parent.
