@@ -99,7 +99,9 @@ def read_table(path: Path) -> PredictionTable:
     """
     try:
         content = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}; check its name") from error
+    except ValueError as error:
         raise DataError(f"{path} is not a readable table of predictions: {error}") from error
     if "age" in content.columns and "age_lo" not in content.columns:
         content = content.assign(age_lo=content["age"], age_hi=content["age"])

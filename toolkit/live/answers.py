@@ -138,7 +138,8 @@ class WaitingRoom:
         self, answers: list[Answer], results: Iterable[Any], error: BaseException | None = None
     ) -> None:
         """The answers of one batch are there; :meth:`let_go` wakes those who wait for them."""
-        self._line = line = deque()
+        line: deque[LockType] = deque()
+        self._line = line
         with self.lock:
             callers: list[Hashable] = []
             for answer, result in zip(answers, results, strict=True):

@@ -345,7 +345,8 @@ class LivePipeline:
     def _fail(self, lane: Lane, frame: Frame, error: Exception) -> None:
         if lane.analysis_error is None:
             logger.error("camera %s: analysis of frame %d failed", frame.camera, frame.index, exc_info=error)
-        lane.analysis_error = error
+        # Its call stack would keep the frame, and with it the picture, alive.
+        lane.analysis_error = error.with_traceback(None)
         self._settle(lane, frame, "failed", type(error).__name__)
 
     def _settle(self, lane: Lane, frame: Frame, fate: Any, cause: str | None = None) -> None:

@@ -112,9 +112,9 @@ def _read_card(path: Path) -> ModelCard:
         content = json.loads(path.read_text(encoding="utf-8"))
         version = content["format_version"]
     except FileNotFoundError:
-        raise ModelError(
-            f"no model card {path}: a checkpoint is a .safetensors with a .json beside it"
-        ) from None
+        weights = path.with_suffix(".safetensors")
+        what = f"no model card {path}" if weights.exists() else f"no checkpoint {weights}"
+        raise ModelError(f"{what}: a checkpoint is a .safetensors with a .json beside it") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} is not a model card of this toolkit: {error!r}") from error
     if version != FORMAT_VERSION:
