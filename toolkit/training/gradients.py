@@ -80,7 +80,9 @@ class ShardedGradients:
             batch: on the network's device.
             seed: of the dropout.
         """
-        shares = list(zip(*(tensor.chunk(len(self._networks)) for tensor in batch), strict=True))
+        # As even as can be: batch normalisation cannot learn from a share of a single small picture.
+        number_of_shares = min(len(self._networks), len(batch.genders))
+        shares = list(zip(*(tensor.tensor_split(number_of_shares) for tensor in batch), strict=True))
         weights = [len(share[0]) / len(batch.genders) for share in shares]
         for number, network in enumerate(self._networks):
             network.train(self._networks[0].training)
