@@ -93,6 +93,25 @@ def live(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> N
     _print(result, json_path)
 
 
+@bench.command("model")
+@click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
+@json_option
+def model(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> None:
+    """What runs the model: torch, ONNX Runtime and OpenVINO, ours and as one uses them, and the bare network.
+
+    \b
+      toolkit bench model bench.model.rounds=1 bench.model.models=[shipped] bench.model.threads=[1]
+      toolkit bench model experiments/bench-model.yaml --json bench-model.json
+    """
+    with err.status("loading torch"):
+        from toolkit.bench.runs import run_model_bench
+
+    experiment = load("bench-model", "bench", experiment_and_overrides, {"model": {}})
+    with _progress() as show:
+        result = run_model_bench(experiment, show)
+    _print(result, json_path)
+
+
 @bench.command("train")
 @click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
 @json_option

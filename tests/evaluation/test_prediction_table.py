@@ -73,7 +73,7 @@ def test_a_missing_column_is_named_with_what_a_table_needs(tmp_path):
         read_table(tmp_path / "a.csv")
     with pytest.raises(DataError, match="holds no prediction"):
         read_table(tmp_path / "b.csv")
-    with pytest.raises(DataError, match="nowhere.csv cannot be read: No such file"):
+    with pytest.raises(DataError, match=r"nowhere\.csv cannot be read: No such file"):
         read_table(tmp_path / "nowhere.csv")
 
 

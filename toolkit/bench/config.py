@@ -143,6 +143,39 @@ class LiveBenchConfig:
 
 
 @dataclass(frozen=True)
+class ModelBenchConfig:
+    """A bench of the runtimes.
+
+    Attributes:
+        cases: names of the cases to measure; empty for all.
+        contenders: names of the contenders; empty for all but the one that compiles for a minute.
+        rounds: how often each contender runs each case; medians are taken over them.
+        seconds: so long are batches timed in one measurement.
+        models: "shipped", or names of timm models, whose weights are random.
+        batches: pictures at a time, a case for each.
+        threads: of the CPU, a case for each; a contender gets as many cores.
+        timeout_s: a contender that takes longer for one run, starting and stopping included, is ended.
+    """
+
+    cases: tuple[str, ...] = ()
+    contenders: tuple[str, ...] = ()
+    rounds: int = 3
+    seconds: float = 1.0
+    models: tuple[str, ...] = ("shipped", "mobilenetv3_small_100")
+    batches: tuple[int, ...] = (1, 8, 32)
+    threads: tuple[int, ...] = (1, 2)
+    timeout_s: float = 240.0
+
+    def __post_init__(self) -> None:
+        for name in ("rounds", "seconds", "timeout_s"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
+        for name in ("batches", "threads"):
+            if min(getattr(self, name), default=0) < 1:
+                raise ConfigError(f"{name} must be numbers from 1, got {list(getattr(self, name))}")
+
+
+@dataclass(frozen=True)
 class TrainBenchConfig:
     """A bench of the training loop.
 
@@ -186,6 +219,7 @@ class BenchConfig:
         batch: the batch processor, if it is to be measured.
         camera: how cameras are read, if that is to be measured.
         live: the street, from videos to answers, if it is to be measured.
+        model: the runtimes of the model, if they are to be measured.
         queue: the task queue and its worker pool, if they are to be measured.
         train: the training loop, if it is to be measured.
     """
@@ -193,5 +227,6 @@ class BenchConfig:
     batch: BatchBenchConfig | None = None
     camera: CameraBenchConfig | None = None
     live: LiveBenchConfig | None = None
+    model: ModelBenchConfig | None = None
     queue: QueueBenchConfig | None = None
     train: TrainBenchConfig | None = None

@@ -14,9 +14,12 @@ from toolkit.bench.config import (
     BatchBenchConfig,
     CameraBenchConfig,
     LiveBenchConfig,
+    ModelBenchConfig,
     QueueBenchConfig,
     TrainBenchConfig,
 )
+from toolkit.bench.models.cases import CONTENDERS as RUNTIMES
+from toolkit.bench.models.cases import files_needed, model_cases, model_contenders
 from toolkit.bench.queues.cases import CONTENDERS as QUEUES
 from toolkit.bench.queues.cases import queue_cases
 from toolkit.bench.rounds import Case, Contender, OnProgress, run_rounds
@@ -95,6 +98,26 @@ def run_live_bench(experiment: Experiment, on_progress: OnProgress = lambda *_: 
         return _run("live", experiment, config, cases, STREETS, on_progress, add_ideals)
 
 
+def run_model_bench(experiment: Experiment, on_progress: OnProgress = lambda *_: None) -> dict[str, Any]:
+    """Measure our runtimes, the network alone, and the same libraries as one uses them.
+
+    Returns:
+        As :func:`run_queue_bench`.
+
+    Raises:
+        ConfigError: the experiment has no part ``bench: {model: ...}``, or asks for what there is not.
+    """
+    # Late: it loads torch, and the other benches have no need of it.
+    from toolkit.bench.models.files import model_files
+
+    config = experiment.bench.model if experiment.bench else None
+    if config is None:
+        raise _no_part(experiment, "model")
+    with model_files(config.models, files_needed(model_contenders(config))) as (files, sizes_px):
+        cases = model_cases(config, sizes_px, files)
+        return _run("model", experiment, config, cases, RUNTIMES, on_progress)
+
+
 def run_train_bench(experiment: Experiment, on_progress: OnProgress = lambda *_: None) -> dict[str, Any]:
     """Measure our training loop, its model alone, and a loop of timm's parts, and record the run.
 
@@ -119,7 +142,12 @@ def _no_part(experiment: Experiment, what: str) -> ConfigError:
 def _run(
     what: str,
     experiment: Experiment,
-    config: QueueBenchConfig | CameraBenchConfig | BatchBenchConfig | LiveBenchConfig | TrainBenchConfig,
+    config: QueueBenchConfig
+    | CameraBenchConfig
+    | BatchBenchConfig
+    | LiveBenchConfig
+    | ModelBenchConfig
+    | TrainBenchConfig,
     cases: Sequence[Case],
     contenders: Mapping[str, Contender],
     on_progress: OnProgress,

@@ -143,15 +143,22 @@ def _to_openvino(onnx: Path, calibration_nhwc: np.ndarray | None) -> Path:
     openvino = load_openvino()
     model = openvino.Core().read_model(onnx)
     if calibration_nhwc is not None:
-        model = _quantized(model, calibration_nhwc)
+        model = quantized(model, calibration_nhwc)
     path = onnx.with_suffix(".xml")
     openvino.save_model(model, path, compress_to_fp16=False)
     onnx.unlink()
     return path
 
 
-def _quantized(model: Any, calibration_nhwc: np.ndarray) -> Any:
-    """Weights per channel and activations in int8, their ranges taken from the calibration pictures.
+def quantized(model: Any, calibration_nhwc: np.ndarray) -> Any:
+    """An OpenVINO model in int8: weights per channel, activations by their ranges on calibration pictures.
+
+    Args:
+        model: takes uint8 pictures.
+        calibration_nhwc: (N, S, S, 3), uint8, BGR.
+
+    Raises:
+        ModelError: NNCF is not installed.
 
     Source: static quantization of NNCF, https://github.com/openvinotoolkit/nncf, Apache-2.0.
     """

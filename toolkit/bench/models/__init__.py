@@ -1,0 +1,1 @@
+"""The bench of the runtimes: who takes part, how, and in what."""
