@@ -27,8 +27,8 @@ def shipped_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Checkpoint, "load", lambda: small)
 
 
-def test_all_that_read_files_are_measured_and_compared() -> None:
-    names = tuple(name for name, one in CONTENDERS.items() if one.home.split(":")[0].endswith("from_files"))
+def test_those_that_read_files_are_measured_and_compared() -> None:
+    names = ("onnxruntime", "openvino", "network-alone", "onnxruntime-plain", "openvino-plain")
     config = ModelBenchConfig(
         contenders=names, models=("shipped",), batches=(3,), threads=(1,), rounds=1, seconds=0.05
     )
@@ -50,7 +50,7 @@ def test_the_command_measures_torch_too_and_leaves_json(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    few = "rounds=1 seconds=0.05 models=[test_resnet] batches=[2] threads=[1] contenders=[torch,torch-plain]"
+    few = "rounds=1 seconds=0.05 models=[test_resnet] batches=[2] threads=[1] contenders=[torch]"
 
     words = [f"bench.model.{setting}" for setting in few.split()]
     CliRunner().invoke(cli, ["bench", "model", *words, "--json", "told.json"], catch_exceptions=False)
@@ -58,7 +58,6 @@ def test_the_command_measures_torch_too_and_leaves_json(
     (case,) = json.loads(Path("told.json").read_text())["cases"].values()
     assert case["title"] == "test_resnet at 224 px, batch 2, 1 thread, pictures/s"
     assert case["contenders"]["torch"]["rate_per_s"] > 0
-    assert case["ratios"]["vs_best_peer"] > 0
 
 
 def test_a_classifier_has_the_same_weights_in_every_process() -> None:
