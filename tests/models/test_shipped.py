@@ -37,9 +37,9 @@ def test_it_is_far_better_than_chance_on_faces_it_never_saw(shipped: Predictor, 
     scores = evaluate_faces(shipped, faces)
 
     # Chance: 0.53 for always "male", 0.30 for always "20-29".
-    assert scores["gender_accuracy"] > 0.78
-    assert scores["age_group_accuracy"] > 0.38
-    assert scores["age_group_one_off"] > 0.75
+    assert scores["gender_accuracy"] > 0.85
+    assert scores["age_group_accuracy"] > 0.43
+    assert scores["age_group_one_off"] > 0.85
 
 
 def test_it_still_says_what_its_card_says(shipped: Predictor, data_dir: Path) -> None:

@@ -29,7 +29,7 @@ class PipelineConfig:
     """
 
     # What suits the shipped model: toolkit.models.preprocess.LIVE_CROP_MARGIN.
-    crop_margin: float = 0.05
+    crop_margin: float = 0.0
     smallest_face_px: float = 20.0
     batch_size: int = 32
     max_wait_s: float = 0.01
