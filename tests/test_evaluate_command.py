@@ -116,7 +116,7 @@ def test_the_seed_of_the_experiment_is_that_of_its_evaluation(tmp_path):
     ("words", "said"),
     [
         (["a.csv", "b.csv"], "one subject at a time, got a.csv, b.csv"),
-        (["nowhere.csv"], "nowhere.csv is not a readable table"),
+        (["nowhere.csv"], "nowhere.csv cannot be read"),
         (["told.csv", "--limit", "0"], "limit must be at least 1, got 0"),
         (["--corrupt", "blurry", "--data", "made.parquet"], "did you mean 'blur'"),
         (["told.csv", "--corrupt", "all"], "corruptions need a model that looks at pictures"),

@@ -44,7 +44,7 @@ def test_the_loaded_model_says_what_the_checkpoint_says(checkpoint: Path, loaded
 
     told = loaded.predict(images)
 
-    expected = Predictor.load(checkpoint, "cpu").predict_arrays(list(images))
+    expected = Predictor.load(checkpoint, "cpu", runtime="torch").predict_arrays(list(images))
     assert told["female_probability"].tolist() == pytest.approx(expected.female_probability.tolist())
     assert told["age_years"].tolist() == pytest.approx(expected.age_years.tolist())
 
