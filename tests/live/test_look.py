@@ -64,7 +64,7 @@ def test_boxes_of_a_smaller_picture_come_back_in_pixels_of_the_frame():
     [job] = looks_at([0], Small(box_xyxy=(4.0, 4.0, 20.0, 20.0)), smallest_face_px=1)
 
     assert job.tracks[0].box_xyxy == pytest.approx((8.0, 8.0, 40.0, 40.0))
-    assert job.crops[0].shape == (36, 36, 3)
+    assert job.crops[0].shape == (32, 32, 3)
 
 
 def test_what_a_detector_raises_is_kept_with_the_frame():
