@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 import psutil
@@ -56,7 +57,15 @@ def _left_running(threads_before: set[threading.Thread], children_before: set[ps
 
 
 def _threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name not in _LASTING_THREADS]
+    lasting = _of_torch()
+    running = threading.enumerate()
+    return [thread for thread in running if thread.name not in _LASTING_THREADS and thread not in lasting]
+
+
+def _of_torch() -> Set[threading.Thread]:
+    """Torch looks ahead with one pool for the whole process, from its first compilation on."""
+    pool = getattr(sys.modules.get("torch.utils._functools"), "_prefetch_executor", None)
+    return getattr(pool, "_threads", frozenset())
 
 
 def _children() -> list[psutil.Process]:
