@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from fakes import EchoModel, FixedDetector, Opener, picture
@@ -156,11 +157,58 @@ def test_cameras_come_and_go_while_it_runs():
         with pytest.raises(ConfigError, match="runs already"):
             pipeline.add_camera("b", "later")
         assert pipeline.remove_camera("b")
+        assert pipeline.remove_camera("b"), "it is gone already"
         pipeline.add_camera("b", "later")
         wait_until(lambda: shows("b", 3))
         assert shows("a", 1)
         with pytest.raises(ConfigError, match="no camera 'c'"):
             pipeline.remove_camera("c")
+
+
+def test_batches_are_formed_otherwise_while_it_runs_and_no_frame_is_lost():
+    model, half = EchoModel(), threading.Event()
+    scripts = {f"cam{n}": [[*map(picture, range(20)), half, *map(picture, range(20))]] for n in range(4)}
+    before = replace(EVERY_FRAME, batch_size=1)
+    with street(Opener(**scripts), predict=model, config=before) as pipeline:
+        wait_until(lambda: sum(model.batch_sizes) == 80)
+        pipeline.change(replace(before, batch_size=2, max_wait_s=5.0))
+        half.set()
+        assert pipeline.wait(20)
+
+    assert set(model.batch_sizes[:80]) == {1}
+    assert model.batch_sizes[80:] == [2] * 40
+    assert pipeline.statistics()["batches"]["sizes"] == {1: 80, 2: 40}
+    assert books(pipeline) == [(40, 40, 0, 0, 0)] * 4
+
+
+def test_another_model_takes_over_between_two_batches_and_no_frame_is_lost():
+    half, results, models = threading.Event(), [], [EchoModel(), EchoModel()]
+    script = [*map(picture, range(20)), half, *map(picture, range(20))]
+    with street(Opener(cam=[script]), predict=models[0], listeners=[results.append]) as pipeline:
+        wait_until(lambda: len(results) == 20)
+        pipeline.use_model(models[1])
+        half.set()
+        assert pipeline.wait(20)
+
+    assert [sum(model.batch_sizes) for model in models] == [20, 20]
+    assert [result.tracks[0].votes for result in results] == list(range(1, 41))
+
+
+def test_settings_that_hold_for_the_whole_run_cannot_be_changed_in_it():
+    pipeline = street(Opener(cam=[[]]))
+
+    with pytest.raises(ConfigError, match="workers and tracker"):
+        pipeline.change(replace(EVERY_FRAME, workers=3))
+
+
+def test_a_camera_that_comes_while_the_street_is_being_stopped_leaves_nothing_running():
+    opener = Opener(cam=[[]], late=[[threading.Event()]])
+    pipeline = LivePipeline({"cam": "cam"}, FixedDetector(), EchoModel(), opener=opener)
+    with pipeline:
+        pipeline.wait(10)
+
+    with pytest.raises(SourceError, match="is being stopped"):
+        pipeline.add_camera("late", "late")
 
 
 def test_cameras_that_hang_while_they_are_opened_delay_neither_the_start_nor_the_others():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Literal
 
 from toolkit.errors import BatchSizeMismatch, ConfigError
@@ -18,6 +19,7 @@ class BatchBooks:
 
     def __init__(self) -> None:
         self.taken = 0
+        self._sizes: Counter[int] = Counter()
         self._closed_by: dict[Reason, int] = {"full": 0, "due": 0, "early": 0, "flush": 0}
         self._failed_items = 0
         # Pairs of seconds, put into the meters by the hundred: one by one it would cost a quick batch dearly.
@@ -29,6 +31,7 @@ class BatchBooks:
         """A batch of so many items closed."""
         self._closed_by[reason] += 1
         self.taken += items
+        self._sizes[items] += 1
 
     def failed(self, items: int) -> None:
         """A batch of so many items failed."""
@@ -41,7 +44,9 @@ class BatchBooks:
             self._file()
 
     def statistics(self, waiting: int) -> dict[str, Any]:
-        """The counts as plain values; ``wait_ms`` is that of the oldest item of each batch."""
+        """The counts as plain values; ``wait_ms`` is that of the oldest item of each batch, ``sizes`` tells
+        how many batches had so many items.
+        """
         self._file()
         batches = sum(self._closed_by.values())
         return {
@@ -50,6 +55,7 @@ class BatchBooks:
             "failed_items": self._failed_items,
             "batches": batches,
             "mean_batch_size": round(self.taken / batches, 2) if batches else 0.0,
+            "sizes": dict(sorted(self._sizes.items())),
             "closed_full": self._closed_by["full"],
             "closed_due": self._closed_by["due"],
             "closed_early": self._closed_by["early"],

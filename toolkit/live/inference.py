@@ -65,6 +65,23 @@ class Inference:
         for thread in self._threads:
             thread.start()
 
+    def change(self, batch_size: int, max_wait_s: float) -> None:
+        """Form batches so from now on; what waits is not lost.
+
+        Raises:
+            ConfigError: a size or time that makes no sense.
+        """
+        check_settings(batch_size, max_wait_s, self._predict)
+        with self._changed:
+            self._batch_size, self._max_wait_s = batch_size, max_wait_s
+            # What waits may be full now, or due earlier.
+            self._changed.notify_all()
+
+    def use(self, predict: Predict) -> None:
+        """Call this model from the next batch on; a call that runs is finished by the one before."""
+        with self._changed:
+            self._predict = predict
+
     def submit(self, job: Job) -> None:
         """Leave a job that has crops; they stay together in one call.
 

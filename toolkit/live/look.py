@@ -30,6 +30,10 @@ class Look:
         self._config = config
         self._stages = stages
 
+    def change(self, config: PipelineConfig) -> None:
+        """Look so from the next frame on."""
+        self._config = config
+
     def __call__(self, lane: Lane, frame: Frame) -> Job:
         """The frame with what was found in it, or with the error."""
         started = time.monotonic()

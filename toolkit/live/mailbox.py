@@ -115,9 +115,10 @@ class MailRoom(Generic[T]):
             self.tell_all()
 
     def remove(self, box: Mailbox[T]) -> None:
-        """Serve it no longer."""
+        """Serve it no longer; nothing happens when it is not served."""
         with self.lock:
-            self._boxes.remove(box)
+            if box in self._boxes:
+                self._boxes.remove(box)
 
     def take(self, may_take: Callable[[Mailbox[T]], bool] = lambda box: True) -> tuple[Mailbox[T], T] | None:
         """Wait for the oldest item of the next mailbox in turn that has one; None when the room is closed.

@@ -7,13 +7,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import cv2
 import numpy as np
 
-from toolkit.errors import ConfigError
+from toolkit.errors import ConfigError, SourceError
 from toolkit.live.camera import Address, Camera, CameraConfig, OpenSource
 from toolkit.live.detect import FaceDetector, WholeFrame
 from toolkit.live.inference import Inference, Predict
@@ -98,6 +99,7 @@ class LivePipeline:
         self._latency = LatencyMeter()
         self._threads: list[threading.Thread] = []
         self._opencv_threads = 0
+        self._is_stopping = False
         for name, address in cameras.items():
             self._lanes[name] = self._make_lane(name, address)
 
@@ -133,7 +135,7 @@ class LivePipeline:
         """Open one more camera while the others run.
 
         Raises:
-            SourceError: it cannot be opened.
+            SourceError: it cannot be opened, or the street is being stopped.
             ConfigError: a camera of that name runs already.
         """
         lane = self._make_lane(name, address)
@@ -145,6 +147,10 @@ class LivePipeline:
             self._room.changed.wait_for(lambda: old is None or old.camera.ledger.counts().in_flight == 0)
             self._lanes[name] = lane
         self._begin(lane)
+        if self._is_stopping:
+            # It came too late for stop() to see it.
+            lane.camera.stop()
+            raise SourceError(f"camera {name!r} cannot be added: the street is being stopped")
         lane.camera.wait_until_opened()
 
     def remove_camera(self, name: str, timeout_s: float = 10.0) -> bool:
@@ -159,6 +165,29 @@ class LivePipeline:
         is_stopped = lane.camera.stop(timeout_s)
         self._room.remove(lane.camera.mailbox)
         return is_stopped
+
+    def change(self, config: PipelineConfig) -> None:
+        """Go on with other settings, from the next frame and batch on; no frame is lost.
+
+        Raises:
+            ConfigError: ``workers`` or ``tracker`` differ, which stay as they are while the street runs.
+        """
+        if replace(config, workers=self.config.workers, tracker=self.config.tracker) != config:
+            raise ConfigError("workers and tracker cannot be changed while the street runs; start it anew")
+        self._inference.change(config.batch_size, config.max_wait_s)
+        self._look.change(config)
+        with self._room.lock:
+            self.config = config
+            # More frames may be in hand now.
+            self._room.arrived.notify_all()
+
+    def use_model(self, predict: Predict) -> None:
+        """Ask another model from the next batch on; no frame is lost.
+
+        Persons keep the votes that the model before has cast for them.
+        """
+        self._inference.use(self._timed(predict))
+        self._runtime = getattr(predict, "runtime", None)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until every camera has ended and every frame has its result; False after ``timeout_s``."""
@@ -176,6 +205,7 @@ class LivePipeline:
         def left_s() -> float:
             return max(0.0, deadline - time.monotonic())
 
+        self._is_stopping = True
         # From the street's beginning to its end, so that no stage gets work from one already closed.
         lanes = list(self._lanes.values())
         for lane in lanes:
