@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from toolkit.crops import cut_crops
-from toolkit.records import BoxXyxy, FrameResult, Track
+from toolkit.live.pixels import pixels_of
+from toolkit.records import BoxXyxy, Frame, FrameResult, Track
 
 # BGR, chosen to be told apart by colour-blind eyes too (Okabe, Ito: Color Universal Design, 2008).
 _COLOURS = {"female": (0, 159, 230), "male": (233, 180, 86), None: (170, 170, 170)}
@@ -26,7 +27,7 @@ def annotate(result: FrameResult, blur_faces: bool = True, width_px: int | None 
     Returns:
         (H, W, 3), uint8, BGR.
     """
-    image, scale = _at_width(result.frame.image, width_px)
+    image, scale = _at_width(result.frame, width_px)
     boxes = [_scaled(track.box_xyxy, scale) for track in result.tracks]
     if blur_faces:
         blur_boxes(image, boxes)
@@ -83,12 +84,14 @@ def encode_jpeg(image: np.ndarray, quality: int = 80) -> bytes:
     return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
-def _at_width(image: np.ndarray, width_px: int | None) -> tuple[np.ndarray, float]:
-    if width_px is None or image.shape[1] <= width_px:
-        return image.copy(), 1.0
-    scale = width_px / image.shape[1]
-    size_wh = (width_px, max(1, round(image.shape[0] * scale)))
-    return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), scale
+def _at_width(frame: Frame, width_px: int | None) -> tuple[np.ndarray, float]:
+    width, height = frame.size_wh
+    if width_px is None or width <= width_px:
+        return frame.image.copy(), 1.0
+    scale = width_px / width
+    # Not by way of the whole picture: for a tile of a wall that would cost ten times as much. And a copy,
+    # because the frame keeps what it has made.
+    return pixels_of(frame).shrunk((width_px, max(1, round(height * scale)))).copy(), scale
 
 
 def _scaled(box_xyxy: BoxXyxy, scale: float) -> BoxXyxy:
