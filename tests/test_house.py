@@ -19,7 +19,17 @@ _PACKAGE = _ROOT / "toolkit"
 # Imports point down: a room may use what stands above it in this table. Rooms of one row may use each other,
 # but never in a circle, and the wings not at all: what one needs of another is passed in.
 _FLOORS = {
-    "ground": {"addresses", "crops", "errors", "machine", "prometheus", "records", "resources", "stats"},
+    "ground": {
+        "addresses",
+        "crops",
+        "errors",
+        "machine",
+        "prometheus",
+        "records",
+        "resources",
+        "stats",
+        "truth",
+    },
     "wings": {"data", "live", "models", "work"},
     "upper": {"evaluation", "tracking", "training"},
     "attic": {

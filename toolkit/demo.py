@@ -8,7 +8,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_dir
 
-from toolkit.data.scenes import render_demo_clips
+from toolkit.data.scenes.demo_clips import render_demo_clips
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from toolkit.data.scenes import render_demo_clips
+from toolkit.data.scenes.demo_clips import render_demo_clips
 from toolkit.errors import ConfigError
 
 
@@ -48,7 +48,7 @@ def test_a_clip_that_could_not_be_finished_leaves_nothing(
         path.write_bytes(b"half a clip")
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("toolkit.data.scenes._encode", out_of_disk)
+    monkeypatch.setattr("toolkit.data.scenes.demo_clips._encode", out_of_disk)
     with pytest.raises(OSError, match="no space"):
         render_demo_clips(tmp_path, seconds=1.0)
 

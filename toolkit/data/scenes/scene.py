@@ -1,0 +1,217 @@
+"""A scene: what each camera sees, frame by frame, and who that really is."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from toolkit.data.scenes.backdrop import paint_backdrop
+from toolkit.data.scenes.compose import Composed, Placement, compose
+from toolkit.data.scenes.config import SceneConfig
+from toolkit.data.scenes.people import Person, make_people
+from toolkit.data.scenes.walks import Pose, Visit, plan_visits
+from toolkit.errors import ConfigError
+from toolkit.truth import TrueFace, Truth
+
+# Of a face of which less is to be seen nobody can say that it is one.
+_LEAST_SEEN = 0.05
+
+_NOISE_MARGIN_PX = 64
+
+
+class Scene:
+    """People, cameras and the ways between them; made by :func:`make_scene`.
+
+    Nothing is composed before it is asked for, and the same frame always comes out the same.
+
+    Attributes:
+        config: what it was made of.
+        composed: how many frames were composed so far, by anybody; while a scene is played it stands still.
+    """
+
+    def __init__(self, config: SceneConfig) -> None:
+        self.config = config
+        self.composed = 0
+        self._visits = plan_visits(config)
+        self._backdrops: dict[int, np.ndarray] = {}
+
+    @property
+    def cameras(self) -> range:
+        """The numbers of its cameras, from 1."""
+        return range(1, self.config.cameras + 1)
+
+    @cached_property
+    def people(self) -> list[Person]:
+        """Who walks through it; ``TrueFace.person`` is the place in this list."""
+        return make_people(self.config)
+
+    def frame_times_s(self) -> np.ndarray:
+        """(F,), float64: media time of each frame, in seconds since the scene began."""
+        return np.arange(self.config.frames) / self.config.frames_per_s
+
+    def frames(self, camera: int = 1) -> Iterator[tuple[int, float, np.ndarray]]:
+        """Number, media time in seconds and picture (H, W, 3) uint8 BGR of each frame, before any codec.
+
+        Raises:
+            ConfigError: the scene has no such camera.
+        """
+        for index, time_s in enumerate(self.frame_times_s().tolist()):
+            composed, _ = self._compose(camera, time_s)
+            yield index, time_s, self._as_filmed(composed.image, camera, index, time_s)
+
+    def labelled_frames(
+        self, camera: int = 1
+    ) -> Iterator[tuple[int, float, np.ndarray, tuple[TrueFace, ...]]]:
+        """As :meth:`frames`, each with the faces in it: both in one pass."""
+        for index, time_s in enumerate(self.frame_times_s().tolist()):
+            composed, present = self._compose(camera, time_s)
+            image = self._as_filmed(composed.image, camera, index, time_s)
+            yield index, time_s, image, self._true_faces(composed, present)
+
+    def truth(self, camera: int = 1) -> Truth:
+        """Who is to be seen by a camera at every frame; composes all of them.
+
+        Raises:
+            ConfigError: the scene has no such camera.
+        """
+        times_s = self.frame_times_s()
+        faces = tuple(self._true_faces(*self._compose(camera, time_s)) for time_s in times_s.tolist())
+        return Truth(self.camera_name(camera), self.config.size_wh, times_s, faces)
+
+    def camera_name(self, camera: int) -> str:
+        """The name of a camera's truth and files.
+
+        Raises:
+            ConfigError: the scene has no such camera.
+        """
+        if camera not in self.cameras:
+            raise ConfigError(f"the scene has the cameras 1 to {self.config.cameras}, got camera {camera}")
+        return f"camera-{camera}"
+
+    def delays_s(self, camera: int = 1) -> np.ndarray:
+        """(F,), float64: how long each frame is on its way; the first one is not held up at all.
+
+        Frames never overtake each other. Delay is exponential about ``jitter_s``; a gap holds up everything
+        that falls due in it, which then comes at once.
+        """
+        config = self.config
+        rng = np.random.default_rng((config.seed, 7, camera))
+        times_s = self.frame_times_s()
+        arrivals_s = times_s + rng.exponential(1.0, len(times_s)) * config.jitter_s
+        if config.gap_s:
+            phase_s = (times_s + rng.uniform(0, config.gap_every_s)) % config.gap_every_s
+            held_s = np.maximum(0.0, phase_s - (config.gap_every_s - config.gap_s))
+            is_held = held_s > 0
+            arrivals_s = np.where(
+                is_held, np.maximum(arrivals_s, times_s + config.gap_s - held_s), arrivals_s
+            )
+        arrivals_s[0] = times_s[0]
+        return np.maximum.accumulate(arrivals_s) - times_s
+
+    def _compose(self, camera: int, time_s: float) -> tuple[Composed, list[tuple[Visit, Pose]]]:
+        self.camera_name(camera)
+        self.composed += 1
+        present = [
+            (visit, visit.pose_after(time_s - visit.begins_s))
+            for visit in self._visits[camera - 1]
+            if visit.begins_s <= time_s < visit.ends_s
+        ]
+        # The nearest last, in front of the others.
+        present.sort(key=lambda pair: pair[1].face_px)
+        placements = [self._placement(visit, pose) for visit, pose in present]
+        return compose(self._backdrop(camera), placements, self._pillars(camera)), present
+
+    def _placement(self, visit: Visit, pose: Pose) -> Placement:
+        smear_px = abs(pose.speed_px_per_s) * self.config.exposure_s
+        return Placement(
+            self.people[visit.person].cutout,
+            pose.centre_xy,
+            pose.face_px,
+            pose.turn_deg,
+            pose.tilt_deg,
+            smear_px=smear_px,
+            cover=pose.cover,
+        )
+
+    def _true_faces(self, composed: Composed, present: list[tuple[Visit, Pose]]) -> tuple[TrueFace, ...]:
+        faces = []
+        for (visit, _), box, occluded in zip(present, composed.boxes_xyxy, composed.occluded, strict=True):
+            left, top, right, bottom = (round(side, 2) for side in box.tolist())
+            if 1 - occluded < _LEAST_SEEN or right - left < 1 or bottom - top < 1:
+                continue
+            person = self.people[visit.person]
+            faces.append(
+                TrueFace(
+                    visit.person,
+                    (left, top, right, bottom),
+                    person.gender,
+                    person.age_years,
+                    round(float(occluded), 3),
+                    person.age_within_years,
+                    visit.number,
+                )
+            )
+        return tuple(faces)
+
+    def _backdrop(self, camera: int) -> np.ndarray:
+        if camera not in self._backdrops:
+            self._backdrops[camera] = paint_backdrop(self.config, camera - 1)
+        return self._backdrops[camera]
+
+    def _pillars(self, camera: int) -> list[tuple[np.ndarray, tuple[int, int]]]:
+        """What stands in front of everybody, over so much of the view's width."""
+        config = self.config
+        if not config.occlusion:
+            return []
+        wide = max(2, round(1.2 * config.face_px[1]))
+        count = max(1, round(config.occlusion * config.width / wide))
+        wide = max(2, round(config.occlusion * config.width / count))
+        shade = 95 - 45 * np.cos(np.linspace(0, 2 * np.pi, wide))
+        pillar = np.empty((config.height, wide, 4), np.uint8)
+        pillar[..., :3] = shade[None, :, None]
+        pillar[..., 3] = 255
+        offset = np.random.default_rng((config.seed, 8, camera)).uniform(0.2, 0.8)
+        return [(pillar, (round((n + offset) * config.width / count - wide / 2), 0)) for n in range(count)]
+
+    def _as_filmed(self, image: np.ndarray, camera: int, index: int, time_s: float) -> np.ndarray:
+        """Light and sensor: brightness that swings, the grain and greyness of night."""
+        config = self.config
+        gain = config.light * (1 + config.light_swing * math.sin(2 * math.pi * time_s / 6.0 + camera))
+        if gain != 1.0:
+            image = cv2.convertScaleAbs(image, alpha=max(0.0, gain))
+        if config.night:
+            grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+            colourless = min(0.85, config.night / 20)
+            image = cv2.addWeighted(grey, colourless, image, 1 - colourless, 0)
+            image = cv2.add(image, self._noise(camera, index), dtype=cv2.CV_8U)
+        return image
+
+    def _noise(self, camera: int, index: int) -> np.ndarray:
+        """(H, W, 3), int16: a part of one large sheet, because fresh noise costs more than all the rest."""
+        height, width = self.config.height, self.config.width
+        rng = np.random.default_rng((self.config.seed, 9, camera, index))
+        top, left = rng.integers(_NOISE_MARGIN_PX, size=2)
+        return self._noise_sheet[top : top + height, left : left + width]
+
+    @cached_property
+    def _noise_sheet(self) -> np.ndarray:
+        shape = (self.config.height + _NOISE_MARGIN_PX, self.config.width + _NOISE_MARGIN_PX, 3)
+        rng = np.random.default_rng((self.config.seed, 10))
+        return np.rint(rng.normal(0, self.config.night, shape)).astype(np.int16)
+
+    def about(self) -> dict[str, Any]:
+        """Its settings as plain values."""
+        values = dataclasses.asdict(self.config)
+        return {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
+
+
+def make_scene(config: SceneConfig | None = None) -> Scene:
+    """A scene of these settings; the same settings always make the same one."""
+    return Scene(config or SceneConfig())
