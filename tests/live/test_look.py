@@ -53,6 +53,19 @@ def test_with_one_every_frame_is_searched_whatever_was_skipped():
     assert all(searched(jobs))
 
 
+def test_every_so_many_th_frame_is_searched_where_that_is_asked_for():
+    jobs = looks_at(list(range(8)), FixedDetector(), search_every=3)
+
+    assert searched(jobs) == [True, False, False, True, False, False, True, False]
+
+
+def test_when_to_look_at_a_person_again_goes_by_the_time_of_the_frames():
+    jobs = looks_at(list(range(0, 500, 5)), FixedDetector(), detect_every=1)
+
+    # 20 seconds of frames in an instant: five looks at first, then one in two seconds.
+    assert 13 <= sum(len(job.crops) for job in jobs) <= 15
+
+
 def test_boxes_of_a_smaller_picture_come_back_in_pixels_of_the_frame():
     class Small(FixedDetector):
         longest_side_px = 32

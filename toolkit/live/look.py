@@ -68,13 +68,13 @@ class Look:
         return Job(lane, frame, [crop])
 
     def _passes_unsearched(self, lane: Lane, frame: Frame) -> bool:
-        """Whether to save the search in this frame, because others of its camera had to be skipped."""
+        """Whether to save the search in this frame: as was asked for, or because others were skipped."""
         is_gap, lane.last_index = frame.index > lane.last_index + 1, frame.index
         if lane.unsearched:
             lane.unsearched -= 1
             return True
-        if is_gap:
-            lane.unsearched = self._config.detect_every - 1
+        every = max(self._config.search_every, self._config.detect_every if is_gap else 1)
+        lane.unsearched = every - 1
         return False
 
     def _searched(self, lane: Lane, frame: Frame, detect: FaceDetector) -> Job:
@@ -84,7 +84,9 @@ class Look:
         [found] = detect([image])
         detected = time.monotonic()
         tracks = lane.tracker.update([_scaled(face, 1 / scale) for face in found], frame.captured_at)
-        wanted = [t for t in tracks if self._is_large(t) and lane.tracker.wants_analysis(t, started)]
+        # By the frame's own time, so that a recording is analysed alike at any pace.
+        at_s = frame.captured_at
+        wanted = [t for t in tracks if self._is_large(t) and lane.tracker.wants_analysis(t, at_s)]
         followed = time.monotonic()
         boxes_xyxy = np.array([track.box_xyxy for track in wanted], dtype=np.float32)
         crops = cut_faces(frame, boxes_xyxy, self._config.crop_margin)

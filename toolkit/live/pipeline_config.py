@@ -23,6 +23,8 @@ class PipelineConfig:
             slow.
         detect_every: when frames of a live camera have to be skipped, faces are looked for only in every so
             many-th of those that are not, and persons are carried on in between; 1 always looks.
+        search_every: faces are looked for only in every so many-th frame, also when none is skipped, and
+            persons are carried on in between.
         workers: frames looked at, and calls of the model, at a time; None for as many as this process may
             use cores.
         tracker: see :class:`TrackerConfig`.
@@ -36,11 +38,13 @@ class PipelineConfig:
     frames_in_hand: int = 96
     live_frames_in_hand: int = 4
     detect_every: int = 2
+    search_every: int = 1
     workers: int | None = None
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "frames_in_hand", "live_frames_in_hand", "detect_every", "workers"):
+        counts = ("batch_size", "frames_in_hand", "live_frames_in_hand", "detect_every", "search_every")
+        for name in (*counts, "workers"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1, got {value}")
