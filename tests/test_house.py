@@ -40,6 +40,8 @@ _FLOORS = {
         "experiment",
         "export_run",
         "learn_run",
+        "live_changes",
+        "live_parts",
         "live_run",
         "sweep_run",
     },

@@ -6,22 +6,23 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from toolkit.errors import ConfigError, ModelError, SourceError
+from toolkit.errors import ConfigError, SourceError
 from toolkit.experiment import Experiment, LiveConfig, as_plain, as_yaml
-from toolkit.live.detect import FaceDetector, HaarDetector, YuNetDetector
+from toolkit.live.events import EventLog
 from toolkit.live.listeners import BestPictures, LabelLog
 from toolkit.live.overlay import draw_zones
 from toolkit.live.people_counter import PeopleCounter
 from toolkit.live.picture import annotate, encode_jpeg
 from toolkit.live.pipeline import Listener, LivePipeline
-from toolkit.models.catalogue import find_model
-from toolkit.models.predictor import Predictor
+from toolkit.live.watch import live_metrics
+from toolkit.live_changes import Steering
+from toolkit.live_parts import MakePipeline, MakePredictor, make_pipeline, make_predictor
 from toolkit.records import FrameResult
 from toolkit.resources import ResourceMeter
 from toolkit.tracking import RunRecord, prepare_store, run_name
@@ -33,9 +34,6 @@ _LOOK_S = 0.02
 Progress = Callable[[dict[str, Any], float], None]
 """``on_progress(statistics, elapsed_s)``, a few times a second, in the caller's thread."""
 
-MakePipeline = Callable[[LiveConfig, Iterable[Listener]], LivePipeline]
-"""See :func:`make_pipeline`."""
-
 
 @dataclass(frozen=True)
 class LiveReport:
@@ -45,50 +43,13 @@ class LiveReport:
         statistics: see :meth:`LiveRun.statistics`, with ``elapsed_s`` and ``mlflow_run_id``.
         labels: rows of who was labelled what, and when.
         pictures: camera to its annotated sample picture.
+        events: rows of what happened to the cameras and the settings, and when (:class:`EventLog`).
     """
 
     statistics: dict[str, Any]
     labels: list[dict[str, Any]]
     pictures: dict[str, Path]
-
-
-def make_detector(config: LiveConfig) -> FaceDetector:
-    """The face detector an experiment asks for; "auto" falls back to Haar, and the log says why.
-
-    Raises:
-        ModelError: YuNet is asked for by name, and its file cannot be had.
-    """
-    if config.detector == "haar":
-        return HaarDetector(config.detector_longest_side_px)
-    try:
-        # Weak faces too: the tracker starts nobody with them, and loses fewer who turn away or blur.
-        return YuNetDetector(find_model("yunet"), config.detector_longest_side_px, score_threshold=0.3)
-    except ModelError as error:
-        if config.detector == "yunet":
-            raise
-        logger.warning("the Haar cascade finds the faces, and misses turned and small ones: %s", error)
-        return HaarDetector(config.detector_longest_side_px)
-
-
-def make_pipeline(config: LiveConfig, listeners: Iterable[Listener] = ()) -> LivePipeline:
-    """The street an experiment asks for, with its detector and model, not started yet.
-
-    Raises:
-        ModelError: the detector or the model cannot be loaded.
-    """
-    predictor = Predictor.load(
-        config.checkpoint, config.device, threads=config.threads, runtime=config.runtime
-    )
-    # The first call of a model prepares its kernels; no camera should wait for that.
-    predictor([np.zeros((64, 64, 3), np.uint8)])
-    return LivePipeline(
-        config.cameras,
-        detect=make_detector(config),
-        predict=predictor,
-        config=config.pipeline,
-        camera_config=config.camera,
-        listeners=listeners,
-    )
+    events: list[dict[str, Any]] = field(default_factory=list)
 
 
 class LiveRun:
@@ -108,6 +69,11 @@ class LiveRun:
         blur_faces: hide who is in the sample pictures.
         listeners: told of every result, beside those that make the report.
         make: stands in for :func:`make_pipeline`.
+        load: stands in for :func:`make_predictor` when the model is changed.
+
+    Attributes:
+        events: what happened so far.
+        newest: the statistics that :meth:`wait` recorded last, a second old or so; empty before the first.
 
     Raises:
         ConfigError: the experiment has no part ``live``.
@@ -121,13 +87,16 @@ class LiveRun:
         blur_faces: bool = True,
         listeners: Iterable[Listener] = (),
         make: MakePipeline = make_pipeline,
+        load: MakePredictor = make_predictor,
     ) -> None:
         if experiment.live is None:
             raise ConfigError(
                 f"experiment {experiment.name!r} has no part 'live': live: {{cameras: {{...}}}}"
             )
         self._experiment = experiment
-        self._live = experiment.live
+        self.events = EventLog()
+        self.newest: dict[str, Any] = {}
+        self._zones, self._lines = experiment.live.zones, experiment.live.lines
         self._duration_s = math.inf if experiment.live.duration_s is None else experiment.live.duration_s
         self._out_dir = out_dir
         self._blur_faces = blur_faces
@@ -137,6 +106,7 @@ class LiveRun:
         self._resources = ResourceMeter()
         own = (self._best, self._labels, self._counter)
         self._pipeline = make(experiment.live, (*own, *listeners))
+        self._steering = Steering(self._pipeline, experiment.live, load)
 
     def start(self) -> None:
         """Open the cameras and begin to record.
@@ -155,6 +125,11 @@ class LiveRun:
         self._started = self._recorded_at = time.monotonic()
 
     @property
+    def live(self) -> LiveConfig:
+        """The settings in force."""
+        return self._steering.live
+
+    @property
     def elapsed_s(self) -> float:
         """Seconds since the start."""
         return time.monotonic() - self._started
@@ -171,10 +146,22 @@ class LiveRun:
     def picture(self, result: FrameResult, blur_faces: bool = True, width_px: int = 1280) -> np.ndarray:
         """A result as a picture: boxes, labels, zones, lines and their counts now; (H, W, 3) uint8 BGR."""
         image, camera = annotate(result, blur_faces, width_px), result.frame.camera
-        live, counts = self._live, self._counter.counts(camera)
-        zones, lines = live.zones.get(camera, {}), live.lines.get(camera, {})
-        draw_zones(image, result.frame.size_wh, zones, lines, counts)
+        zones, lines = self._zones.get(camera, {}), self._lines.get(camera, {})
+        draw_zones(image, result.frame.size_wh, zones, lines, self._counter.counts(camera))
         return image
+
+    def change(self, to: LiveConfig) -> None:
+        """Go on with other cameras, another model, or other settings of the street; no frame is lost.
+
+        Takes as long as a camera takes to open and a model to load; call it in a thread of its own. Zones and
+        lines are those of the start.
+
+        Raises:
+            ConfigError: a setting differs that cannot be changed while the run is on.
+            SourceError: a camera cannot be opened.
+            ModelError: the model cannot be loaded.
+        """
+        self._steering.change(to, lambda what: self.events.note("changed", what, self.elapsed_s))
 
     def wait(self, timeout_s: float) -> bool:
         """Let it run for ``timeout_s``; call it several times a second, the rates are recorded here.
@@ -199,12 +186,15 @@ class LiveRun:
             self._record.log_file(path, "pictures")
         self._record.log_metrics(live_metrics(statistics), step=round(elapsed_s))
         self._record.log_table(self._labels.rows(), "labels.json")
+        if events := self.events.rows():
+            self._record.log_table(events, "events.json")
         statistics["mlflow_run_id"] = self._record.close(status)
-        return LiveReport(statistics, self._labels.rows(), pictures)
+        return LiveReport(statistics, self._labels.rows(), pictures, events)
 
     def _record_now(self) -> None:
         """One call a second: what the last seconds were like, and the counts so far."""
-        statistics = self.statistics()
+        self.newest = statistics = self.statistics()
+        self.events.look(statistics, self.elapsed_s)
         now: dict[str, float | None] = {
             "live/fps_now": statistics["frames_per_s_now"],
             "live/cpu_cores_used_now": statistics["resources"]["cpu_cores_used"],
@@ -245,32 +235,6 @@ def run_live(
     finally:
         report = run.finish(status)
     return report
-
-
-def live_metrics(statistics: dict[str, Any]) -> dict[str, float | None]:
-    """Metric names as they stand in MLflow: ``live/<camera>/fps``, ``live/latency_p99_ms``, ..."""
-    used = statistics["resources"]
-    metrics: dict[str, float | None] = {
-        "live/fps": statistics["frames_per_s"],
-        "live/persons": statistics["persons"],
-        "live/batch_size_mean": statistics["batches"]["mean_batch_size"],
-        "live/looks_saved_fraction": statistics["looks"]["saved_fraction"],
-        "live/cpu_cores_used": used["cpu_cores_used_mean"],
-        "live/memory_mb": used["memory_mb"],
-    }
-    metrics |= {f"live/latency_{name}_ms": value for name, value in statistics["latency_ms"].items()}
-    metrics |= {f"live/stage/{name}_mean_ms": row["mean_ms"] for name, row in statistics["stages"].items()}
-    metrics |= {f"live/queue/{name}": depth for name, depth in statistics["queues"].items()}
-    metrics |= {f"live/gpu{n}_busy_fraction": gpu["busy_fraction"] for n, gpu in enumerate(used["gpus"])}
-    for camera, values in statistics["cameras"].items():
-        metrics[f"live/{camera}/fps"] = values["frames_per_s"]
-        metrics[f"live/{camera}/latency_p99_ms"] = values["latency_ms"]["p99"]
-        for count in ("read", "analysed", "skipped", "failed", "persons"):
-            metrics[f"live/{camera}/{count}"] = values[count]
-        for place in (values["zones"], values["lines"]):
-            for name, counts in place.items():
-                metrics |= {f"live/{camera}/{name}/{key}": number for key, number in counts.items()}
-    return metrics
 
 
 def _refuse_if_none_is_there(pipeline: LivePipeline) -> None:

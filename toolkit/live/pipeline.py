@@ -147,11 +147,21 @@ class LivePipeline:
             self._room.changed.wait_for(lambda: old is None or old.camera.ledger.counts().in_flight == 0)
             self._lanes[name] = lane
         self._begin(lane)
-        if self._is_stopping:
-            # It came too late for stop() to see it.
+        try:
+            if self._is_stopping:
+                # It came too late for stop() to see it.
+                raise SourceError(f"camera {name!r} cannot be added: the street is being stopped")
+            lane.camera.wait_until_opened()
+        except SourceError:
             lane.camera.stop()
-            raise SourceError(f"camera {name!r} cannot be added: the street is being stopped")
-        lane.camera.wait_until_opened()
+            self._room.remove(lane.camera.mailbox)
+            # It has read nothing; the books of a predecessor of that name stay.
+            with self._room.lock:
+                if old is None:
+                    del self._lanes[name]
+                else:
+                    self._lanes[name] = old
+            raise
 
     def remove_camera(self, name: str, timeout_s: float = 10.0) -> bool:
         """Stop one camera; its books stay in the statistics. False when a driver is stuck.

@@ -1,4 +1,4 @@
-"""The numbers of a live run as text that Prometheus reads."""
+"""The numbers of a live run under the names by which MLflow and Prometheus know them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,32 @@ Statistics = Mapping[str, Any]
 
 _FATES = ("analysed", "skipped", "failed")
 _QUANTILES = {"0.5": "p50", "0.95": "p95", "0.99": "p99"}
+
+
+def live_metrics(statistics: Statistics) -> dict[str, float | None]:
+    """Metric names as they stand in MLflow: ``live/<camera>/fps``, ``live/latency_p99_ms``, ..."""
+    used = statistics["resources"]
+    metrics: dict[str, float | None] = {
+        "live/fps": statistics["frames_per_s"],
+        "live/persons": statistics["persons"],
+        "live/batch_size_mean": statistics["batches"]["mean_batch_size"],
+        "live/looks_saved_fraction": statistics["looks"]["saved_fraction"],
+        "live/cpu_cores_used": used["cpu_cores_used_mean"],
+        "live/memory_mb": used["memory_mb"],
+    }
+    metrics |= {f"live/latency_{name}_ms": value for name, value in statistics["latency_ms"].items()}
+    metrics |= {f"live/stage/{name}_mean_ms": row["mean_ms"] for name, row in statistics["stages"].items()}
+    metrics |= {f"live/queue/{name}": depth for name, depth in statistics["queues"].items()}
+    metrics |= {f"live/gpu{n}_busy_fraction": gpu["busy_fraction"] for n, gpu in enumerate(used["gpus"])}
+    for camera, values in statistics["cameras"].items():
+        metrics[f"live/{camera}/fps"] = values["frames_per_s"]
+        metrics[f"live/{camera}/latency_p99_ms"] = values["latency_ms"]["p99"]
+        for count in ("read", "analysed", "skipped", "failed", "persons"):
+            metrics[f"live/{camera}/{count}"] = values[count]
+        for place in (values["zones"], values["lines"]):
+            for name, counts in place.items():
+                metrics |= {f"live/{camera}/{name}/{key}": number for key, number in counts.items()}
+    return metrics
 
 
 def prometheus_text(statistics: Statistics) -> str:

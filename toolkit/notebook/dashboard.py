@@ -19,7 +19,8 @@ from toolkit.addresses import without_password
 from toolkit.errors import ConfigError, ToolkitError
 from toolkit.experiment import Experiment
 from toolkit.live.listeners import LatestResults
-from toolkit.live_run import LiveReport, LiveRun, MakePipeline, make_pipeline
+from toolkit.live_parts import MakePipeline, make_pipeline
+from toolkit.live_run import LiveReport, LiveRun
 from toolkit.notebook.described import DescribedImage
 from toolkit.notebook.live_plot import rates_svg
 from toolkit.notebook.panel import Panel

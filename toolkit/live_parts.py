@@ -1,0 +1,73 @@
+"""The parts an experiment asks for: its face detector, its model, its street."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from toolkit.errors import ModelError
+from toolkit.experiment import LiveConfig
+from toolkit.live.detect import FaceDetector, HaarDetector, YuNetDetector
+from toolkit.live.inference import Predict
+from toolkit.live.pipeline import Listener, LivePipeline
+from toolkit.models.catalogue import find_model
+from toolkit.models.predictor import Predictor
+
+logger = logging.getLogger(__name__)
+
+MakePipeline = Callable[[LiveConfig, Iterable[Listener]], LivePipeline]
+"""See :func:`make_pipeline`."""
+
+MakePredictor = Callable[[LiveConfig], Predict]
+"""See :func:`make_predictor`."""
+
+
+def make_detector(config: LiveConfig) -> FaceDetector:
+    """The face detector an experiment asks for; "auto" falls back to Haar, and the log says why.
+
+    Raises:
+        ModelError: YuNet is asked for by name, and its file cannot be had.
+    """
+    if config.detector == "haar":
+        return HaarDetector(config.detector_longest_side_px)
+    try:
+        # Weak faces too: the tracker starts nobody with them, and loses fewer who turn away or blur.
+        return YuNetDetector(find_model("yunet"), config.detector_longest_side_px, score_threshold=0.3)
+    except ModelError as error:
+        if config.detector == "yunet":
+            raise
+        logger.warning("the Haar cascade finds the faces, and misses turned and small ones: %s", error)
+        return HaarDetector(config.detector_longest_side_px)
+
+
+def make_predictor(config: LiveConfig) -> Predictor:
+    """The model an experiment asks for, ready to be called.
+
+    Raises:
+        ModelError: it cannot be loaded.
+        ConfigError: there is no such runtime or device here.
+    """
+    predictor = Predictor.load(
+        config.checkpoint, config.device, threads=config.threads, runtime=config.runtime
+    )
+    # The first call of a model prepares its kernels; no camera should wait for that.
+    predictor([np.zeros((64, 64, 3), np.uint8)])
+    return predictor
+
+
+def make_pipeline(config: LiveConfig, listeners: Iterable[Listener] = ()) -> LivePipeline:
+    """The street an experiment asks for, with its detector and model, not started yet.
+
+    Raises:
+        ModelError: the detector or the model cannot be loaded.
+    """
+    return LivePipeline(
+        config.cameras,
+        detect=make_detector(config),
+        predict=make_predictor(config),
+        config=config.pipeline,
+        camera_config=config.camera,
+        listeners=listeners,
+    )
