@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
 import psutil
@@ -48,6 +49,26 @@ def data_dir() -> Path:
 def clip_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An H.264 video, 30 pictures of 640x360, 15 a second; ``clips.number_in`` tells one from another."""
     return write_clip(tmp_path_factory.mktemp("clips") / "numbered.mp4")
+
+
+@pytest.fixture(scope="session")
+def new_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
+    """``new_store(folder)`` puts an empty MLflow store there and gives its address.
+
+    Making its tables takes MLflow seconds; they are made once and copied.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow import MlflowClient
+
+    tables = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{tables}").search_experiments()
+
+    def put(folder: Path) -> str:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tables, folder / "mlflow.db")
+        return f"sqlite:///{folder}/mlflow.db"
+
+    return put
 
 
 def _left_running(threads_before: set[threading.Thread], children_before: set[psutil.Process]) -> list[str]:

@@ -1,22 +1,48 @@
-"""Runs in a real MLflow store."""
+"""Runs in a real MLflow store, and in one that fails."""
 
 import json
+import os
+import signal
 import socket
+import sqlite3
+import subprocess
+import sys
 import threading
+import urllib.request
 
 import pytest
 from waiting import wait_until
 
+from toolkit import tracking
 from toolkit.machine import machine
-from toolkit.tracking import RunRecord, flatten, prepare_store, run_name, store_uri
+from toolkit.tracking import RunRecord, add_to_run, flatten, prepare_store, run_name, store_uri
+from toolkit.unsent import send, unsent_files
 
 
 @pytest.fixture
-def client(tmp_path, monkeypatch):
+def client(tmp_path, monkeypatch, new_store):
     from mlflow import MlflowClient
 
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/store/mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", new_store(tmp_path / "store"))
     return MlflowClient(tracking_uri=store_uri())
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """A record that writes, and asks a store that failed again, after a fraction of a second."""
+    monkeypatch.setattr(tracking, "_WRITE_EVERY_S", 0.1)
+    monkeypatch.setattr(tracking, "_LEFT_ALONE_S", 0.2)
+
+
+@pytest.fixture
+def no_store(tmp_path, monkeypatch):
+    """An address where no store can be, until the test has left."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a-file").write_text("in the way")
+    with monkeypatch.context() as away:
+        away.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/a-file/mlflow.db")
+        yield away
 
 
 def test_a_run_holds_settings_metrics_tables_files_and_the_machine(client, tmp_path):
@@ -34,6 +60,54 @@ def test_a_run_holds_settings_metrics_tables_files_and_the_machine(client, tmp_p
     assert run.data.tags["machine.cores"] == machine()["machine.cores"]
     names = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert names == {"experiment.yaml", "pictures", "labels.json"}
+    assert json.loads(run.data.tags["mlflow.loggedArtifacts"]) == [{"path": "labels.json", "type": "table"}]
+    table = tmp_path / "store" / "artifacts" / run.info.run_id / "artifacts" / "labels.json"
+    assert json.loads(table.read_text()) == {"columns": ["camera", "age_years"], "data": [["door", 30.5]]}
+
+
+def test_the_pages_show_who_ran_what_and_why(client, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/toolkit", "live", "-c", "door=rtsp://me:secret@door/1"])
+    monkeypatch.setenv(tracking.PARENT_RUN, "0123")
+    record = RunRecord("live", "first", {"question": "who is at the door?"}, {"kind": "try"})
+    tags = client.get_run(record.close()).data.tags
+
+    assert tags["mlflow.source.name"] == "toolkit live"
+    assert tags["mlflow.source.git.commit"] == machine()["git.revision"]
+    assert tags["mlflow.note.content"] == "who is at the door?"
+    assert (tags["mlflow.parentRunId"], tags["kind"]) == ("0123", "try")
+    assert "secret" not in str(tags)
+
+
+def test_the_machine_is_measured_by_the_names_of_mlflows_own_system_metrics(client, impatient):
+    record = RunRecord("live", "long", {})
+    wait_until(lambda: any(name.startswith("system/") for name in _metrics(client, record)), 30)
+
+    metrics = client.get_run(record.close()).data.metrics
+    assert 0 <= metrics["system/cpu_utilization_percentage"] <= 100
+    assert metrics["system/system_memory_usage_megabytes"] > 0
+
+
+def test_a_model_becomes_a_version_that_is_the_newest_and_if_it_is_the_best(client, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "MLmodel").write_text("flavors: {}")
+    for score in (0.8, 0.9, 0.7):
+        record = RunRecord("train", f"scored-{score}", {})
+        record.log_model(tmp_path / "model", "faces", score)
+        record.close()
+
+    assert client.get_model_version_by_alias("faces", "newest").version == 3
+    best = client.get_model_version_by_alias("faces", "best")
+    assert client.get_run(best.run_id).info.run_name == "scored-0.9"
+
+
+def test_a_run_that_has_ended_can_be_added_to(client, tmp_path):
+    (tmp_path / "page.html").write_text("<p>")
+    run_id = RunRecord("live", "first", {}).close()
+
+    add_to_run(run_id, {"model/images_per_s": 99.0}, (tmp_path / "page.html",))
+
+    assert client.get_run(run_id).data.metrics == {"model/images_per_s": 99.0}
+    assert [file.path for file in client.list_artifacts(run_id)] == ["page.html"]
 
 
 def test_two_runs_of_one_kind_share_an_experiment(client):
@@ -53,17 +127,145 @@ def test_recording_never_waits_for_the_store(client):
     assert len(client.get_metric_history(record.run_id, "live/fps")) == 200
 
 
-def test_a_store_that_does_not_answer_costs_the_record_and_not_the_run(tmp_path, monkeypatch, caplog):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/a-file/mlflow.db")
-    (tmp_path / "a-file").write_text("in the way")
-    record = RunRecord("live", "lost", {})
+def test_a_store_that_does_not_answer_costs_the_record_and_not_the_run(no_store, tmp_path, caplog):
+    record = RunRecord("live", "lost: a/b", {})
     record.log_metrics({"live/fps": 25.0}, step=1)
 
     assert record.close() is None
     assert caplog.text.count("does not take the data") == 1
-    lines = (tmp_path / "runs" / "unsent-lost.jsonl").read_text().splitlines()
+    lines = (tmp_path / "runs" / "unsent-lost-a-b.jsonl").read_text().splitlines()
     assert json.loads(lines[1])["metrics"] == {"live/fps": 25.0}
+
+
+def test_what_was_not_sent_is_sent_later_with_its_files(no_store, tmp_path, new_store):
+    from mlflow import MlflowClient
+
+    (tmp_path / "picture.jpg").write_bytes(b"jpeg")
+    record = RunRecord("live", "lost", {"seed": 7})
+    record.log_metrics({"live/fps": 25.0}, step=1)
+    record.log_file(tmp_path / "picture.jpg", "pictures")
+    record.close("KILLED")
+    (tmp_path / "picture.jpg").unlink()
+
+    no_store.setenv("MLFLOW_TRACKING_URI", new_store(tmp_path / "store"))
+    [path] = unsent_files()
+    sent = send(path)
+
+    client = MlflowClient(store_uri())
+    run = client.get_run(sent.run_id)
+    assert (run.info.run_name, run.info.status, run.data.params) == ("lost", "KILLED", {"seed": "7"})
+    assert run.data.metrics == {"live/fps": 25.0}
+    assert [file.path for file in client.list_artifacts(sent.run_id, "pictures")] == ["pictures/picture.jpg"]
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_what_is_refused_stays_in_the_file_and_holds_nothing_up(client, tmp_path, impatient):
+    record = RunRecord("live", "mixed", {})
+    record.log_file(tmp_path / "nowhere.jpg")
+    record.log_text("kept", "experiment.yaml")
+    record.close()
+
+    assert [file.path for file in client.list_artifacts(record.run_id)] == ["experiment.yaml"]
+    assert client.get_run(record.run_id).info.status == "FINISHED"
+    [path] = unsent_files()
+    sent = send(path)
+    assert (sent.run_id, sent.entries, sent.refused) == (record.run_id, 0, 1)
+    assert unsent_files() == [path]
+
+
+@pytest.fixture
+def short_lock_wait():
+    """SQLite gives a lock up after a tenth of a second, not after MLflow's twenty."""
+    from sqlalchemy import Engine, event
+
+    def shorten(connection, cursor, statement, parameters, context, is_many):
+        return statement.replace("busy_timeout = 20000", "busy_timeout = 100"), parameters
+
+    event.listen(Engine, "before_cursor_execute", shorten, retval=True)
+    yield
+    event.remove(Engine, "before_cursor_execute", shorten)
+
+
+def test_a_locked_store_gets_the_data_when_it_is_free_again(
+    client, tmp_path, impatient, short_lock_wait, caplog
+):
+    record = RunRecord("live", "patient", {})
+    wait_until(lambda: record.run_id, 30)
+    other = sqlite3.connect(tmp_path / "store" / "mlflow.db")
+    other.execute("BEGIN EXCLUSIVE")
+    record.log_metrics({"live/fps": 25.0}, step=1)
+    wait_until(lambda: record.error, 30)
+    other.close()
+    record.close()
+
+    assert "another program holds it" in caplog.text
+    assert caplog.text.count("does not take the data") == 1
+    assert _metrics(client, record)["live/fps"] == 25.0
+    assert unsent_files() == []
+
+
+@pytest.fixture
+def server(client, tmp_path):
+    """A real ``mlflow server`` over the client's store: its process and its address."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        address = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    where = f"--host 127.0.0.1 --port {address.rpartition(':')[2]} --workers 1"
+    store = ["--backend-store-uri", store_uri(), "--artifacts-destination", str(tmp_path / "kept")]
+    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (tmp_path / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", "server", *store, *where.split()],
+            env=os.environ | settings,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        wait_until(lambda: _is_healthy(address) or process.poll() is not None, 180)
+        assert process.poll() is None, (tmp_path / "server.log").read_text()
+        yield process, address
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _is_healthy(address: str) -> bool:
+    try:
+        return urllib.request.urlopen(f"{address}/health", timeout=5).status == 200
+    except OSError:
+        return False
+
+
+def test_a_server_that_freezes_and_then_dies_loses_nothing(client, server, impatient, monkeypatch, caplog):
+    process, address = server
+    store = store_uri()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    record = RunRecord("live", "survivor", {})
+    record.log_metrics({"live/fps": 1.0}, step=1)
+    wait_until(lambda: "live/fps" in _metrics(client, record), 60)
+
+    os.killpg(process.pid, signal.SIGSTOP)
+    record.log_metrics({"live/fps": 2.0}, step=2)
+    wait_until(lambda: record.error, 60)
+    os.killpg(process.pid, signal.SIGCONT)
+    wait_until(lambda: _metrics(client, record)["live/fps"] == 2.0, 60)
+    os.killpg(process.pid, signal.SIGKILL)
+    record.log_metrics({"live/fps": 3.0}, step=3)
+    record.close()
+
+    assert caplog.text.count("does not take the data") == 1
+    [path] = unsent_files()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    assert send(path).run_id == record.run_id
+    points = client.get_metric_history(record.run_id, "live/fps")
+    assert [point.value for point in points] == [1.0, 2.0, 3.0]
+    assert client.get_run(record.run_id).info.status == "FINISHED"
+
+
+def _metrics(client, record: RunRecord) -> dict[str, float]:
+    return client.get_run(record.run_id).data.metrics if record.run_id else {}
 
 
 def test_nested_settings_become_dotted_names():
@@ -88,7 +290,7 @@ def silent_server():
 def test_a_server_that_never_answers_holds_nobody(silent_server, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", silent_server)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     prepare_store(timeout_s=0.2)
     record = RunRecord("live", "held", {})
@@ -126,7 +328,6 @@ def test_metrics_of_some_seconds_are_written_in_one_call_at_their_own_times(clie
 def test_a_store_that_fails_is_left_alone_for_a_while(client, monkeypatch, tmp_path):
     from mlflow import MlflowClient
 
-    monkeypatch.chdir(tmp_path)
     calls = []
 
     def fail(self, run_id, text, artifact):
@@ -135,9 +336,11 @@ def test_a_store_that_fails_is_left_alone_for_a_while(client, monkeypatch, tmp_p
 
     monkeypatch.setattr(MlflowClient, "log_text", fail)
     record = RunRecord("live", "full", {})
-    for name in ("one", "two", "three"):
+    for name in ("one", "two", "three", "four"):
         record.log_text("x", name)
+        wait_until(lambda: record.error, 30)
     record.close()
 
-    assert calls == ["one"]
-    assert (tmp_path / "runs" / "unsent-full.jsonl").read_text().count("artifact") == 3
+    # The first, then nothing until the end, when it is asked again and given up.
+    assert len(calls) == 3
+    assert (tmp_path / "runs" / "unsent-full.jsonl").read_text().count('"artifact"') == 4

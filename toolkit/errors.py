@@ -30,6 +30,10 @@ class QueueUnavailable(ToolkitError, ConnectionError):
     """Redis does not answer; the text names its address without the password."""
 
 
+class StoreUnavailable(ToolkitError, ConnectionError):
+    """The MLflow store cannot be read or written; the text names its address without the password."""
+
+
 class QueueFull(ToolkitError):
     """A bounded queue has no room, and its policy is to refuse."""
 
@@ -50,8 +54,19 @@ class ModelError(ToolkitError, RuntimeError):
     """A model file is missing, damaged, or does not fit the network it is meant for."""
 
 
+_NAMED = 40
+"""Most names that a message lists."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence that names the nearest known word, or all of them: the tail of a "no such ..." message."""
+    """A sentence that names the nearest known word, or all of them: the tail of a "no such ..." message.
+
+    Where there are many, some of them from all over the alphabet.
+    """
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
+    if near:
+        return f"did you mean {near[0]!r}?"
+    some = names[:: max(1, len(names) // _NAMED)][:_NAMED]
+    more = f" and {len(names) - len(some):,} more" if len(names) > len(some) else ""
+    return f"known: {', '.join(some)}{more}"

@@ -1,70 +1,61 @@
-"""MLflow, in one place: a run is written by a thread of its own, so nobody waits for it."""
+"""A run's record in MLflow, written by a thread of its own, so nobody waits for it."""
 
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
 import logging
 import os
-import queue
+import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from toolkit.addresses import without_password
 from toolkit.machine import machine
+from toolkit.mlflow_store import (
+    DEFAULT_STORE,
+    asking_store,
+    explained,
+    open_store,
+    prepare_store,
+    store_uri,
+)
+from toolkit.resources import system_metrics
+from toolkit.run_entries import Entry, first_piece, start_entry, start_run, write_piece
+from toolkit.unsent import keep_unsent
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+__all__ = [
+    "DEFAULT_STORE",
+    "RunRecord",
+    "add_to_run",
+    "flatten",
+    "prepare_store",
+    "run_name",
+    "store_uri",
+]
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_Write = Callable[["MlflowClient", str], None]
-"""Does one thing to the run of that id."""
+PARENT_RUN = "TOOLKIT_PARENT_RUN"
+"""Environment variable: id of the run that the runs of this process are part of, as of a notebook."""
 
 _WRITE_EVERY_S = 5.0
 _LEFT_ALONE_S = 30.0
 """A store that has just failed may hold each call for seconds."""
 
-_MOST_IN_A_BATCH = 1000
-"""MLflow refuses more metrics in one call."""
-
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
-"""MLflow's own let a server that takes a connection and never answers hold a call for many minutes."""
-
-DEFAULT_STORE = Path("runs")
-"""Folder of the local store: ``mlflow.db`` (SQLite) and ``artifacts``."""
-
-
-def store_uri() -> str:
-    """Address of the MLflow store: ``MLFLOW_TRACKING_URI``, else the SQLite file in ``runs``."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DEFAULT_STORE.resolve() / 'mlflow.db'}"
-
-
-def prepare_store(timeout_s: float = 20.0) -> None:
-    """Load MLflow and create the store where there is none: several seconds that no measurement should hold.
-
-    A store that does not answer, or not within ``timeout_s``, is left for :class:`RunRecord` to report.
-    """
-
-    def ask() -> None:
-        try:
-            _client().search_experiments(max_results=1)
-        except Exception as error:  # noqa: BLE001 - a store can fail in any way; the run it records must go on
-            logger.info("the MLflow store is not ready: %s", without_password(str(error)))
-
-    # In a thread of its own: an address that takes a connection and never answers would hold the start.
-    asking = threading.Thread(target=ask, name="mlflow-prepare", daemon=True)
-    asking.start()
-    asking.join(timeout_s)
-    if asking.is_alive():
-        logger.warning("the MLflow store does not answer for %.0f s; the run begins without it", timeout_s)
+_FAILURES_AT_THE_END = 2
+"""A store that refuses one thing may take the rest; one that fails twice is gone."""
 
 
 class RunRecord:
@@ -72,13 +63,16 @@ class RunRecord:
 
     Calls return at once; a thread does the work in order, the metrics of five seconds in one piece, which
     costs SQLite half the CPU time of single ones. A store that fails is named once in the log and left alone
-    for half a minute, and the run it belongs to goes on: what could not be written lies in a file beside the
-    store, line by line.
+    for half a minute; then it gets what waits for it. What could not be written until the end lies in a file
+    beside the default store, line by line, from where ``toolkit runs send`` sends it.
+
+    Beside what it is told it notes who ran what on which machine, in the tags that MLflow's pages show, and
+    every five seconds what the machine's parts do, by the names of MLflow's own system metrics.
 
     Args:
         experiment: name of the MLflow experiment: "live", "train", "evaluate", ...
         run_name: what the run is called in the UI.
-        params: settings; nested mappings become dotted names.
+        params: settings; nested mappings become dotted names, and ``question`` the description of the run.
         tags: further words to find the run by.
     """
 
@@ -87,134 +81,134 @@ class RunRecord:
     ) -> None:
         self.run_id: str | None = None
         self.error: Exception | None = None
-        self._run_name = run_name
-        self._numbers: deque[tuple[int, int, dict[str, float]]] = deque()
-        self._work: queue.SimpleQueue[tuple[str, _Write] | None] = queue.SimpleQueue()
-        self._unsent: list[str] = []
+        self._start = start_entry(experiment, run_name, flatten(params), tags or {}) | {"at_ms": _now_ms()}
+        self._question = str(params.get("question") or "")
+        self._client: MlflowClient | None = None
+        self._new: deque[Entry] = deque()
+        self._waiting: list[Entry] = []
+        self._wake = threading.Event()
+        self._is_closed = threading.Event()
         self._left_alone_until = 0.0
-        self._thread = threading.Thread(
-            target=self._run, args=(experiment, flatten(params), dict(tags or {})), name="mlflow", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
         self._thread.start()
 
     def log_metrics(self, values: Mapping[str, float | None], step: int = 0) -> None:
         """Write numbers by name; None is left out."""
         numbers = {name: float(value) for name, value in values.items() if value is not None}
         if numbers:
-            self._numbers.append((step, int(time.time() * 1000), numbers))
+            self._new.append({"kind": "metrics", "step": step, "at_ms": _now_ms(), "metrics": numbers})
 
     def log_text(self, text: str, artifact: str) -> None:
         """Keep ``text`` as the file ``artifact`` of the run."""
-        self._work.put((f"artifact {artifact}", lambda client, run: client.log_text(run, text, artifact)))
+        self._add("text", text=text, artifact=artifact)
 
     def log_file(self, path: Path, folder: str | None = None) -> None:
-        """Keep a copy of a file in ``folder`` of the run."""
-        self._work.put((f"artifact {path}", lambda client, run: client.log_artifact(run, str(path), folder)))
+        """Keep a copy of a file, or of a folder, in ``folder`` of the run."""
+        self._add("file", path=str(path), folder=folder)
 
     def log_table(self, rows: list[dict[str, Any]], artifact: str) -> None:
         """Keep rows as a table that the UI shows (``.json``)."""
         import pandas as pd
 
-        frame = pd.DataFrame(rows)
-        self._work.put((f"table {artifact}", lambda client, run: client.log_table(run, frame, artifact)))
+        table = pd.DataFrame(rows).to_json(orient="split", index=False, date_format="iso")
+        self._add("table", table=json.loads(table), artifact=artifact)
 
     def log_dataset(self, name: str, sha256: str, source: str, context: str) -> None:
         """Say which data the run used; ``context`` is what for, such as ``training``."""
+        self._add("dataset", name=name, sha256=sha256, source=source, context=context)
 
-        def write(client: MlflowClient, run_id: str) -> None:
-            from mlflow.entities import Dataset, DatasetInput, InputTag
+    def log_model(self, folder: Path, name: str, score: float | None = None) -> None:
+        """Keep a folder in MLflow's format, and make it a version of the registered model ``name``.
 
-            # MLflow keeps 36 characters of a digest.
-            dataset = Dataset(name, sha256[:36], "local", json.dumps({"uri": source}))
-            client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
-
-        self._work.put((f"dataset {name} {sha256}", write))
+        The version is called ``newest`` from now on, and ``best`` if no earlier one has a higher ``score``.
+        """
+        self.log_file(folder)
+        self._add("model", folder=folder.name, name=name, score=score)
 
     def close(self, status: str = "FINISHED", timeout_s: float = 120.0) -> str | None:
         """Write what is left, end the run, and give its id; None when the store could not be reached.
 
         What is not written after ``timeout_s`` goes into the file.
         """
-        self._work.put((f"status {status}", lambda client, run: client.set_terminated(run, status)))
-        self._work.put(None)
+        self._add("status", status=status, at_ms=_now_ms())
+        self._is_closed.set()
+        self._wake.set()
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             logger.error("MLflow is still writing %.0f s after the end of the run", timeout_s)
-            self._unsent += [_as_line(*numbers) for numbers in _emptied(self._numbers)]
-            while (work := self._work.get()) is not None:
-                self._unsent.append(work[0])
-            # The thread ends, should the store ever let it go.
-            self._work.put(None)
-        self._save_unsent()
+        left = [*self._waiting, *_emptied(self._new)]
+        if left:
+            path = keep_unsent(self._start, self.run_id, left)
+            logger.error("what MLflow did not take lies in %s; toolkit runs send sends it", path)
         return self.run_id
 
-    def _run(self, experiment: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
-        client = None
-        try:
-            client, self.run_id = _start_run(experiment, self._run_name, params, tags)
-        except Exception as error:  # noqa: BLE001 - a store can fail in any way; the run it records must go on
-            self._lose(["the start of the run"], error)
+    def _add(self, kind: str, **values: Any) -> None:
+        self._new.append({"kind": kind, **values})
+        self._wake.set()
+
+    def _run(self) -> None:
+        """Write what is new, at the latest every five seconds, until the run is closed."""
+        self._start["tags"] = _tags(self._question) | self._start["tags"]
+        sample = system_metrics()
         while True:
-            with contextlib.suppress(queue.Empty):
-                work = self._work.get(timeout=_WRITE_EVERY_S)
-                self._write_numbers(client)
-                if work is None:
-                    return
-                self._send(client, [work[0]], work[1])
-            self._write_numbers(client)
+            # Read before writing: what is added before the end is written in the last round.
+            is_last = self._is_closed.is_set()
+            self._write_new(is_last)
+            if is_last:
+                return
+            if not self._wake.wait(_WRITE_EVERY_S):
+                self.log_metrics(sample(), step=round((_now_ms() - self._start["at_ms"]) / 1000))
+            self._wake.clear()
 
-    def _write_numbers(self, client: MlflowClient | None) -> None:
-        """Write the metrics that came since the last time."""
-        waiting = _emptied(self._numbers)
-        values = [(name, number, at_ms, step) for step, at_ms, of in waiting for name, number in of.items()]
-
-        def write(client: MlflowClient, run_id: str) -> None:
-            from mlflow.entities import Metric
-
-            for first in range(0, len(values), _MOST_IN_A_BATCH):
-                batch = [Metric(*value) for value in values[first : first + _MOST_IN_A_BATCH]]
-                client.log_batch(run_id, metrics=batch)
-
-        if waiting:
-            self._send(client, [_as_line(*numbers) for numbers in waiting], write)
-
-    def _send(self, client: MlflowClient | None, lines: list[str], write: _Write) -> None:
-        """Write, or keep the lines that say what was not written."""
-        if client is None or self.run_id is None or time.monotonic() < self._left_alone_until:
-            self._unsent += lines
+    def _write_new(self, is_last: bool) -> None:
+        """Write all that waits, unless the store has just failed; at the end it is asked once more."""
+        self._waiting += _emptied(self._new)
+        if time.monotonic() < self._left_alone_until and not is_last:
             return
-        try:
-            write(client, self.run_id)
-        except Exception as error:  # noqa: BLE001 - a store can fail in any way; the run it records must go on
-            self._lose(lines, error)
+        failures_left = _FAILURES_AT_THE_END if is_last else 1
+        refused: list[Entry] = []
+        while failures_left and (self._waiting or self.run_id is None):
+            piece = first_piece(self._waiting)
+            try:
+                self._write(piece)
+            except Exception as error:  # noqa: BLE001 - a store can fail in any way; the run must go on
+                self._note(error)
+                failures_left -= 1
+                refused += piece
+            del self._waiting[: len(piece)]
+        # Behind the others: one thing that is refused does not hold them up.
+        self._waiting += refused
 
-    def _lose(self, lines: list[str], error: Exception) -> None:
-        self._unsent += lines
+    def _write(self, piece: Sequence[Entry]) -> None:
+        self._client = self._client or open_store()
+        if self.run_id is None:
+            self.run_id = start_run(self._client, self._start)
+        if piece:
+            write_piece(self._client, self.run_id, piece)
+
+    def _note(self, error: Exception) -> None:
         self._left_alone_until = time.monotonic() + _LEFT_ALONE_S
         if self.error is None:
             logger.error(
                 "MLflow store %s does not take the data of this run, which goes on without it: %s",
                 without_password(store_uri()),
-                without_password(str(error)),
+                explained(error),
             )
         self.error = error
 
-    def _save_unsent(self) -> None:
-        if not self._unsent:
-            return
-        path = DEFAULT_STORE / f"unsent-{self._run_name}.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(self._unsent) + "\n", encoding="utf-8")
-        logger.error("what MLflow did not take lies in %s", path)
 
+def add_to_run(run_id: str, metrics: Mapping[str, float] | None = None, files: tuple[Path, ...] = ()) -> None:
+    """Write into a run that has ended, and wait for it.
 
-def _as_line(step: int, at_ms: int, numbers: dict[str, float]) -> str:
-    return json.dumps({"step": step, "at_ms": at_ms, "metrics": numbers})
-
-
-def _emptied(numbers: deque[T]) -> list[T]:
-    """What lies in it, taken out; others may add to it meanwhile."""
-    return [numbers.popleft() for _ in range(len(numbers))]
+    Raises:
+        StoreUnavailable: the store cannot be written, or has no such run.
+    """
+    with asking_store() as client:
+        if metrics:
+            at = {"step": 0, "at_ms": _now_ms()}
+            write_piece(client, run_id, [{"kind": "metrics", "metrics": dict(metrics), **at}])
+        for path in files:
+            write_piece(client, run_id, [{"kind": "file", "path": str(path), "folder": None}])
 
 
 def run_name(what: str) -> str:
@@ -231,37 +225,32 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _start_run(
-    experiment: str, run_name: str, params: Mapping[str, Any], tags: Mapping[str, str]
-) -> tuple[MlflowClient, str]:
-    from mlflow.entities import Param
-
-    client = _client()
-    run = client.create_run(_experiment_id(client, experiment), tags={**machine(), **tags}, run_name=run_name)
-    client.log_batch(run.info.run_id, params=[Param(k, str(v)[:6000]) for k, v in params.items()])
-    return client, run.info.run_id
-
-
-def _client() -> MlflowClient:
-    # Read when MLflow is imported, so set before; telemetry would be the only thing that leaves the machine.
-    for name, value in {"MLFLOW_DISABLE_TELEMETRY": "true", **_PATIENCE}.items():
-        os.environ.setdefault(name, value)
-    from mlflow import MlflowClient
-
-    # Its news about tables it creates are not the user's.
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    uri = store_uri()
-    if uri.startswith("sqlite:///"):
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    return MlflowClient(tracking_uri=uri)
+def _tags(question: str) -> dict[str, str]:
+    """What MLflow's pages show of a run: its user, source, version, description and parent."""
+    of_machine = machine()
+    told = {
+        "mlflow.source.name": _source(),
+        "mlflow.source.type": "NOTEBOOK" if "ipykernel" in sys.modules else "LOCAL",
+        "mlflow.source.git.commit": of_machine["git.revision"],
+        "mlflow.note.content": question,
+        "mlflow.parentRunId": os.environ.get(PARENT_RUN, ""),
+    }
+    with contextlib.suppress(OSError, KeyError):  # a container may run as somebody without a name
+        told["mlflow.user"] = getpass.getuser()
+    return of_machine | {name: value for name, value in told.items() if value}
 
 
-def _experiment_id(client: MlflowClient, name: str) -> str:
-    known = client.get_experiment_by_name(name)
-    if known is not None:
-        return known.experiment_id
-    uri = store_uri()
-    local = uri.startswith("sqlite:///")
-    folder = Path(uri.removeprefix("sqlite:///")).parent / "artifacts" if local else None
-    return client.create_experiment(name, artifact_location=folder.as_uri() if folder else None)
+def _source() -> str:
+    """The program and, of our own, the command; arguments may hold passwords."""
+    program = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
+    is_ours = program in ("toolkit", "toolkit.exe", "cli.py")
+    return " ".join(["toolkit", *sys.argv[1:2]]) if is_ours else program
+
+
+def _emptied(new: deque[T]) -> list[T]:
+    """What lies in it, taken out; others may add to it meanwhile."""
+    return [new.popleft() for _ in range(len(new))]
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

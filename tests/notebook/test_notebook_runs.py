@@ -73,8 +73,8 @@ def test_stages_and_places_have_a_row_each():
     assert place_table({"cameras": {}}).empty
 
 
-def test_a_recorded_run_is_read_back(tmp_path, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+def test_a_recorded_run_is_read_back(tmp_path, monkeypatch, new_store):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", new_store(tmp_path))
     assert newest_runs().empty
     record = RunRecord("live", "first", {})
     for second in (1, 2):
@@ -90,8 +90,8 @@ def test_a_recorded_run_is_read_back(tmp_path, monkeypatch):
     assert newest_runs().loc["first", ["run_id", "status", "live/fps"]].tolist() == [run_id, "FINISHED", 30.0]
 
 
-def test_the_newest_runs_come_first(tmp_path, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+def test_the_newest_runs_come_first(tmp_path, monkeypatch, new_store):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", new_store(tmp_path))
     for name in ("one", "two", "three"):
         RunRecord("live", name, {}).close()
 

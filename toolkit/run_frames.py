@@ -1,0 +1,237 @@
+"""Recorded runs as pandas frames: all of them, some side by side, one over time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from toolkit.errors import ConfigError, StoreUnavailable, did_you_mean
+from toolkit.mlflow_store import asking_store, local_file, store_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+_SMALLER_IS_BETTER = re.compile(r"(_ms|_s|_mb|loss|mae_years|error|ece|nll|brier|skipped|failed|gap.*|fall)$")
+"""Ends of metric names of which less is more."""
+
+_PARAM = "params."
+_PAGE = 1000
+_COUNTS = ("read", "analysed", "skipped", "failed")
+
+
+def run_frame(experiment: str | None = None, newest: int | None = None) -> pd.DataFrame:
+    """The runs of a store, newest first.
+
+    Args:
+        experiment: only those of the MLflow experiment of this name, such as ``live``.
+        newest: at most so many.
+
+    Returns:
+        Index: the run's id; columns ``run, experiment, status, started, seconds, parent``, then the last
+        value of each metric under its own name, then each setting as ``params.NAME``; missing where a run has none.
+
+    Raises:
+        StoreUnavailable: there is no store yet, or it cannot be read; the text says what to do.
+        ConfigError: no experiment has that name.
+    """
+    with _reading() as client:
+        names = {known.experiment_id: known.name for known in client.search_experiments()}
+        if experiment is not None and experiment not in names.values():
+            raise ConfigError(f"the store has no experiment {experiment!r}; {_nearest(experiment, names)}")
+        ids = [number for number, name in names.items() if experiment in (None, name)]
+        rows = {run.info.run_id: _row(run, names) for run in _pages(client, ids, newest)}
+    first = ["run", "experiment", "status", "started", "seconds", "parent"]
+    frame = pd.DataFrame.from_dict(rows, orient="index") if rows else pd.DataFrame(columns=first)
+    rest = sorted(set(frame.columns) - set(first), key=lambda name: (name.startswith(_PARAM), name))
+    return frame[[*first, *rest]].rename_axis(index="run_id")
+
+
+def find_runs(words: Sequence[str]) -> pd.DataFrame:
+    """The runs that are meant: each word the beginning of an id, or a name, of which the newest is taken.
+
+    Returns:
+        As :func:`run_frame`, in the order of the words.
+
+    Raises:
+        StoreUnavailable: as :func:`run_frame`.
+        ConfigError: a word fits no run, or the ids of several.
+    """
+    frame = run_frame()
+    chosen = []
+    for word in words:
+        by_id = [run_id for run_id in frame.index if run_id.startswith(word)] if len(word) >= 4 else []
+        found = by_id or list(frame.index[frame["run"] == word])[:1]
+        if len(found) > 1:
+            raise ConfigError(f"{word!r} is the beginning of {len(found)} ids; give a longer one")
+        if not found:
+            raise ConfigError(f"no run is called {word!r}; {_nearest(word, dict(frame['run']))}")
+        chosen += found
+    return frame.loc[list(dict.fromkeys(chosen))]
+
+
+def compare_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """What is unlike between runs: a row for each setting and metric in which they are not all the same.
+
+    Args:
+        runs: rows of :func:`run_frame`.
+
+    Returns:
+        Index: settings, as ``params.NAME``, above metrics; a column for each run, named by its name, and by
+        its id where two have one name.
+    """
+    names = runs["run"].where(~runs["run"].duplicated(keep=False), runs["run"] + " " + runs.index.str[:6])
+    table = runs.drop(columns=["run", "started", "parent"]).T.set_axis(list(names), axis=1)
+    told = table.dropna(how="all")
+    unlike = told[told.astype(str).nunique(axis=1) > 1] if len(runs) > 1 else told
+    return unlike.sort_index(key=lambda keys: ~keys.str.startswith(_PARAM), kind="stable")
+
+
+def smaller_is_better(metric: str) -> bool:
+    """What its name says: of times, errors and losses less is better, of all else more."""
+    return _SMALLER_IS_BETTER.search(metric) is not None
+
+
+def best_runs(runs: pd.DataFrame, metric: str, lowest: bool | None = None) -> pd.DataFrame:
+    """Runs that have a metric, the best first.
+
+    Args:
+        runs: of :func:`run_frame`.
+        metric: its name.
+        lowest: whether less is better; None goes by the name.
+
+    Raises:
+        ConfigError: no run has that metric.
+    """
+    metrics = metric_names(runs)
+    if metric not in metrics:
+        raise ConfigError(
+            f"no run has a metric {metric!r}; {did_you_mean(metric, metrics or ['none at all'])}"
+        )
+    ascending = smaller_is_better(metric) if lowest is None else lowest
+    return runs.dropna(subset=[metric]).sort_values(metric, ascending=ascending, kind="stable")
+
+
+def pareto_front(runs: pd.DataFrame, metrics: Sequence[str]) -> pd.Series:
+    """Which runs no other beats in one metric without being worse in another.
+
+    Args:
+        runs: of :func:`run_frame`.
+        metrics: two or more; by their names, less or more is better.
+
+    Returns:
+        True for a run of the front; False for one that lacks a metric.
+    """
+    values = runs[list(metrics)].astype(float)
+    for metric in metrics:
+        values[metric] *= -1.0 if smaller_is_better(metric) else 1.0
+    known = values.dropna()
+    on_front = [
+        not ((known >= row).all(axis=1) & (known > row).any(axis=1)).any() for _, row in known.iterrows()
+    ]
+    return pd.Series(on_front, index=known.index, dtype=bool).reindex(runs.index, fill_value=False)
+
+
+def metric_names(runs: pd.DataFrame) -> list[str]:
+    """The columns of :func:`run_frame` that are metrics."""
+    return [name for name in runs.columns[6:] if not name.startswith(_PARAM)]
+
+
+def metric_history(run_id: str, prefix: str = "") -> pd.DataFrame:
+    """Metrics of one run over time.
+
+    Args:
+        run_id: of the run.
+        prefix: of the names that are wanted; empty takes all.
+
+    Returns:
+        Columns ``metric, step, time_s`` (since the run's start) and ``value``, in the order of time.
+
+    Raises:
+        StoreUnavailable: the store cannot be read, or has no such run.
+    """
+    with _reading() as client:
+        run = client.get_run(run_id)
+        rows = [
+            (name, point.step, (point.timestamp - run.info.start_time) / 1000, point.value)
+            for name in run.data.metrics
+            if name.startswith(prefix)
+            for point in client.get_metric_history(run_id, name)
+        ]
+    frame = pd.DataFrame(rows, columns=["metric", "step", "time_s", "value"])
+    return frame.sort_values(["time_s", "metric"], kind="stable", ignore_index=True)
+
+
+def camera_history(run_id: str) -> pd.DataFrame:
+    """What became of the frames of each camera of a live run, interval by interval.
+
+    Returns:
+        Columns ``camera, from_s, to_s``, and ``read, analysed, skipped, failed`` frames between them.
+
+    Raises:
+        StoreUnavailable: as :func:`metric_history`.
+    """
+    history = metric_history(run_id, "live/")
+    parts = history["metric"].str.extract(rf"^live/(?P<camera>[^/]+)/(?P<count>{'|'.join(_COUNTS)})$")
+    counted = history.join(parts).dropna(subset=["count"])
+    if counted.empty:
+        return pd.DataFrame(columns=["camera", "from_s", "to_s", *_COUNTS])
+    # The last record of a run and that of its last second may bear the same second.
+    totals = counted.pivot_table(index=["camera", "step"], columns="count", values="value", aggfunc="max")
+    grown = totals.groupby("camera").diff().fillna(totals)
+    ends = totals.index.get_level_values("step").to_series(index=totals.index).astype(float)
+    begins = ends.groupby("camera").shift(fill_value=0.0)
+    frame = grown.assign(from_s=begins, to_s=ends).reset_index("camera").reset_index(drop=True)
+    return frame[["camera", "from_s", "to_s", *_COUNTS]].rename_axis(columns=None)
+
+
+@contextmanager
+def _reading() -> Iterator[MlflowClient]:
+    """A client of a store that is there: who only looks makes none."""
+    path = local_file(store_uri())
+    if path is not None and not path.is_file():
+        raise StoreUnavailable(
+            f"no run is recorded yet: there is no {path}. Record one (toolkit demo), or name another store "
+            "in MLFLOW_TRACKING_URI"
+        )
+    with asking_store() as client:
+        yield client
+
+
+def _pages(client: MlflowClient, ids: list[str], newest: int | None) -> Iterator[Run]:
+    token, left = None, newest
+    while ids and left != 0:
+        page = client.search_runs(
+            ids,
+            max_results=min(_PAGE, left or _PAGE),
+            page_token=token,
+            order_by=["attributes.start_time DESC"],
+        )
+        yield from page
+        left = None if left is None else left - len(page)
+        token = page.token
+        if not token:
+            return
+
+
+def _row(run: Run, experiments: dict[str, str]) -> dict[str, object]:
+    info = run.info
+    seconds = None if info.end_time is None else (info.end_time - info.start_time) / 1000
+    return {
+        "run": info.run_name,
+        "experiment": experiments[info.experiment_id],
+        "status": info.status,
+        "started": pd.Timestamp(info.start_time, unit="ms", tz="UTC"),
+        "seconds": seconds,
+        "parent": run.data.tags.get("mlflow.parentRunId"),
+        **run.data.metrics,
+        **{f"{_PARAM}{name}": value for name, value in run.data.params.items()},
+    }
+
+
+def _nearest(word: str, known: dict[str, str]) -> str:
+    return did_you_mean(word, known.values()) if known else "it holds no runs at all"

@@ -1,0 +1,110 @@
+"""What MLflow did not take: kept in files beside the store, and sent when it is back."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.errors import StoreUnavailable, ToolkitError
+from toolkit.mlflow_store import DEFAULT_STORE, asking_store
+from toolkit.run_entries import Entry, copied_into, first_piece, parsed, start_run, write_piece
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What became of one file.
+
+    Attributes:
+        path: of the file, which is gone unless something was refused.
+        run_id: the run that has its entries now.
+        entries: how many were written.
+        refused: how many the store did not take, each for the reason told; they stay in the file.
+        reasons: why, each once.
+    """
+
+    path: Path
+    run_id: str
+    entries: int
+    refused: int
+    reasons: tuple[str, ...]
+
+
+def keep_unsent(start: Entry, run_id: str | None, entries: Sequence[Entry]) -> Path:
+    """Write what was not sent into a new file; copies of the files it speaks of lie in a folder beside it.
+
+    Args:
+        start: the run's first entry.
+        run_id: None, if the run was never made.
+        entries: the rest, in order.
+    """
+    stem = f"unsent-{re.sub(r'[^A-Za-z0-9_.=-]+', '-', start['name'])}"
+    path, number = DEFAULT_STORE / f"{stem}.jsonl", 1
+    while path.exists():
+        number += 1
+        path = DEFAULT_STORE / f"{stem}-{number}.jsonl"
+    _write(path, [start | {"run_id": run_id}, *copied_into(path.with_suffix(""), entries)])
+    return path
+
+
+def unsent_files() -> list[Path]:
+    """The files there are, oldest first."""
+    return sorted(DEFAULT_STORE.glob("unsent-*.jsonl"), key=lambda path: path.stat().st_mtime)
+
+
+def send(path: Path) -> Sent:
+    """Write the entries of a file into the store; the file goes when all of them are there.
+
+    An entry that the store refuses stays in the file and does not hold up the others. What was written before
+    an interruption is written again the next time, which changes nothing.
+
+    Raises:
+        ToolkitError: the file is missing, or not one of ours.
+        StoreUnavailable: the store does not answer.
+    """
+    start, *entries = _read(path)
+    left: list[Entry] = []
+    reasons: dict[str, None] = {}
+    with asking_store() as client:
+        run_id = start["run_id"] or start_run(client, start)
+        # Should the next lines be interrupted, the run is not made a second time.
+        _write(path, [start | {"run_id": run_id}, *entries])
+        waiting = entries
+        while waiting:
+            piece = first_piece(waiting)
+            waiting = waiting[len(piece) :]
+            try:
+                write_piece(client, run_id, piece)
+            except Exception as error:  # noqa: BLE001 - one thing is refused in any way; the others are not
+                client.get_run(run_id)  # raises if it is the store that is gone
+                left += piece
+                reasons[str(error).partition("\n")[0][:200]] = None
+    if left:
+        _write(path, [start | {"run_id": run_id}, *left])
+    else:
+        path.unlink()
+        shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+    return Sent(path, run_id, len(entries) - len(left), len(left), tuple(reasons))
+
+
+def _read(path: Path) -> list[Entry]:
+    try:
+        entries = [parsed(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except OSError as error:
+        raise StoreUnavailable(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ToolkitError(f"{path} was not left by a run of ours: {error}") from error
+    if not entries or "run_id" not in entries[0]:
+        raise ToolkitError(f"{path} was not left by a run of ours: it does not begin with its start")
+    return entries
+
+
+def _write(path: Path, entries: Sequence[Entry]) -> None:
+    """Under another name, then renamed: nobody ever reads half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+    part.replace(path)
