@@ -22,7 +22,7 @@ from toolkit.live.listeners import LatestResults
 from toolkit.live_parts import MakePipeline, make_pipeline
 from toolkit.live_run import LiveReport, LiveRun
 from toolkit.notebook.described import DescribedImage
-from toolkit.notebook.live_plot import rates_svg
+from toolkit.notebook.live_plot import lines_plot
 from toolkit.notebook.panel import Panel
 from toolkit.notebook.runs import camera_table, machine_line, place_table, stage_table
 from toolkit.notebook.wall import Wall
@@ -283,7 +283,7 @@ class LiveDashboard:
             told += f", model in {runtime['name']}"
         self.panel.tell(self._state.value, told)
         self._show_tables(statistics, now=True)
-        self.panel.plot_html.value = rates_svg(self._rates)
+        self.panel.plot_html.value = lines_plot(self._rates, "Frames a second", "/s")
 
     def _show_tables(self, statistics: Mapping[str, Any], now: bool) -> None:
         cameras, places = camera_table(statistics, now), place_table(statistics)

@@ -1,75 +1,136 @@
-"""The plot of rates that moves with the run: SVG, at a hundredth of what a figure of matplotlib costs."""
+"""Plots that move with a run: SVG, at a hundredth of what a figure of matplotlib costs."""
 
 from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from toolkit.notebook.figures import COLOURS
 
 # In units of the drawing, which the browser scales; the lines' own area, without what is written around it.
-_WIDTH, _HEIGHT = 560, 130
-_LEFT, _TOP = 36, 8
+_WIDTH, _HEIGHT = 376, 104
+_LEFT, _TOP = 38, 8
 
-Rates = Mapping[str, Sequence[tuple[float, float]]]
-"""Camera to its points (seconds since the start, frames a second), oldest first."""
+Lines = Mapping[str, Sequence[tuple[float, float]]]
+"""Name to its points (seconds since the start, value), oldest first."""
+
+# Sixteen cameras have more lines than there are colours to be told apart: the second round is dashed.
+_DASHES = (("", "solid"), ("6 3", "dashed"), ("2 2", "dotted"))
 
 
-def rates_svg(
-    rates: Rates,
-    last_s: float = 30.0,
-    label: str = "Frames a second of each camera",
-    unit: str = "/s",
-    least_top: float = 10.0,
+def lines_plot(
+    lines: Lines, title: str, unit: str = "", last_s: float = 30.0, least_top: float = 10.0
 ) -> str:
-    """Frames a second of each camera, or other lines, over the last ``last_s`` seconds, as SVG text.
+    """Lines over the last ``last_s`` seconds as HTML: a title, the drawing, and the newest value of each.
 
-    Text and grid take the colour of the page around them, so that it suits a dark one too. ``label`` is for
-    those who cannot see it, ``unit`` stands behind the newest number of each line, and the axis ends at
-    ``least_top`` or above.
+    Text and grid take the colour of the page around them, so that it suits a dark one too. ``unit`` stands
+    behind the values, and the axis ends at ``least_top`` or above.
     """
-    newest_s = max((points[-1][0] for points in rates.values() if points), default=0.0)
-    top = _round_up(max((rate for points in rates.values() for _, rate in points), default=0.0), least_top)
-    parts = [_grid(top, last_s)]
-    for number, (camera, points) in enumerate(rates.items()):
-        colour = COLOURS[number % len(COLOURS)]
-        at = [
-            f"{_LEFT + _WIDTH * (1 - (newest_s - time_s) / last_s):.1f},{_y(rate, top):.1f}"
-            for time_s, rate in points
-            if newest_s - time_s <= last_s
+    newest_s = max((points[-1][0] for points in lines.values() if points), default=0.0)
+    shown = {
+        name: [
+            (_x(time_s - newest_s, last_s), value) for time_s, value in points if newest_s - time_s <= last_s
         ]
-        parts.append(f'<polyline points="{" ".join(at)}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        name = html.escape(camera) + (f" {points[-1][1]:.1f}{unit}" if points else "")
-        # Beside the lines, and not at their ends: cameras of the same rate would hide each other's names.
-        x, y = _LEFT + _WIDTH + 14, _TOP + 12 + 16 * number
-        parts.append(f'<text x="{x}" y="{y}" fill="{colour}" stroke="none">{name}</text>')
-    size = f"0 0 {_LEFT + _WIDTH + 180} {max(_TOP + _HEIGHT + 22, _TOP + 12 + 16 * len(rates))}"
-    style = "width: 100%; max-width: 800px; font: 12px sans-serif"
-    look = f'aria-label="{html.escape(label)}" style="{style}" fill="currentColor"'
-    opening = f'<svg viewBox="{size}" role="img" {look}>'
-    return opening + "".join(parts) + "</svg>"
+        for name, points in lines.items()
+    }
+    top = _round_up(max((value for points in shown.values() for _, value in points), default=0.0), least_top)
+    parts = [_grid(top), _times(last_s)]
+    for number, points in enumerate(shown.values()):
+        at = " ".join(f"{x:.1f},{_y(value, top):.1f}" for x, value in points)
+        dash = _DASHES[number // len(COLOURS) % len(_DASHES)][0]
+        look = f'stroke="{_colour(number)}" stroke-width="2" stroke-dasharray="{dash}"'
+        parts.append(f'<polyline points="{at}" fill="none" {look}/>')
+    newest = {name: f"{points[-1][1]:.4g}{unit}" if points else "" for name, points in shown.items()}
+    return _figure(title, parts, [_entry(n, *of_one) for n, of_one in enumerate(newest.items())])
 
 
-def _grid(top: float, last_s: float) -> str:
-    below = _TOP + _HEIGHT + 16
+def bars_plot(bars: Mapping[str, float], title: str, unit: str = "") -> str:
+    """Bars side by side as HTML, each with its name below and its value above it."""
+    top = _round_up(max(bars.values(), default=0.0), 4.0)
+    step = _WIDTH / max(len(bars), 8)
+    parts = [_grid(top)]
+    for number, (name, value) in enumerate(bars.items()):
+        left, upper = _LEFT + step * (number + 0.15), _y(value, top)
+        middle = left + step * 0.35
+        parts += [
+            f'<rect x="{left:.1f}" y="{upper:.1f}" width="{step * 0.7:.1f}" '
+            f'height="{_y(0, top) - upper:.1f}" fill="{COLOURS[0]}"/>',
+            _text(middle, _TOP + _HEIGHT + 15, name),
+        ]
+        if value:
+            parts.append(_text(middle, max(upper - 3, _TOP + 8), f"{value:.4g}{unit}"))
+    return _figure(title, parts, [] if bars else ["<span>none yet</span>"])
+
+
+def side_by_side(plots: Iterable[str]) -> str:
+    """Plots in as many columns as the page has room for."""
+    columns = "repeat(auto-fit, minmax(330px, 1fr))"
+    return (
+        f'<div style="display: grid; grid-template-columns: {columns}; gap: 4px 20px">{"".join(plots)}</div>'
+    )
+
+
+def _figure(title: str, parts: Iterable[str], legend: Iterable[str]) -> str:
+    size = f"0 0 {_LEFT + _WIDTH + 6} {_TOP + _HEIGHT + 20}"
+    name = html.escape(title)
+    return (
+        '<figure style="margin: 0 0 8px; max-width: 560px; font-size: 12px; line-height: 1.4">'
+        f"<figcaption><b>{name}</b></figcaption>"
+        f'<svg viewBox="{size}" role="img" aria-label="{name}" style="width: 100%; font: 11px sans-serif" '
+        f'fill="currentColor">{"".join(parts)}</svg>'
+        f'<div style="display: flex; flex-wrap: wrap; gap: 0 14px">{"".join(legend)}</div></figure>'
+    )
+
+
+def _entry(number: int, name: str, value: str) -> str:
+    """A line of the legend: a piece of the line itself, its name, its newest value."""
+    style = _DASHES[number // len(COLOURS) % len(_DASHES)][1]
+    piece = f"display: inline-block; width: 18px; border-top: 3px {style} {_colour(number)}"
+    return (
+        f'<span style="white-space: nowrap"><span style="{piece}; margin-bottom: 3px"></span> '
+        f"{html.escape(name)} {html.escape(value)}</span>"
+    )
+
+
+def _grid(top: float) -> str:
     parts = []
     for share in (0.0, 0.5, 1.0):
-        x, y = _LEFT + _WIDTH * share, _y(top * share, top)
+        y = _y(top * share, top)
         parts += [
             f'<path d="M{_LEFT} {y:.1f}h{_WIDTH}" stroke="currentColor" stroke-opacity="0.2"/>',
-            f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{top * share:g}</text>',
-            f'<text x="{x:.1f}" y="{below}" text-anchor="middle">{last_s * (share - 1):g} s</text>',
+            f'<text x="{_LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{top * share:g}</text>',
         ]
     return "".join(parts)
 
 
-def _y(rate: float, top: float) -> float:
-    return _TOP + _HEIGHT * (1 - rate / top)
+def _times(last_s: float) -> str:
+    ends = ((0.0, "start"), (0.5, "middle"), (1.0, "end"))
+    below = _TOP + _HEIGHT + 15
+    return "".join(
+        _text(_LEFT + _WIDTH * share, below, "now" if share == 1 else f"{last_s * (share - 1):g} s", anchor)
+        for share, anchor in ends
+    )
 
 
-def _round_up(rate: float, least_top: float) -> float:
-    """The end of an axis that holds ``rate``: 10, 20, 30, 40, 60, 80, 100, ..."""
-    power = 10 ** math.floor(math.log10(max(rate, 1.0)))
+def _text(x: float, y: float, text: str, anchor: str = "middle") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{html.escape(text)}</text>'
+
+
+def _colour(number: int) -> str:
+    return COLOURS[number % len(COLOURS)]
+
+
+def _x(ago_s: float, last_s: float) -> float:
+    return _LEFT + _WIDTH * (1 + ago_s / last_s)
+
+
+def _y(value: float, top: float) -> float:
+    return _TOP + _HEIGHT * (1 - value / top)
+
+
+def _round_up(value: float, least_top: float) -> float:
+    """The end of an axis that holds ``value``: 10, 20, 30, 40, 60, 80, 100, ..."""
+    power = 10 ** math.floor(math.log10(max(value, 1.0)))
     steps = (1, 2, 3, 4, 6, 8, 10)
-    return max(least_top, next(float(step * power) for step in steps if step * power >= rate))
+    return max(least_top, next(float(step * power) for step in steps if step * power >= value))

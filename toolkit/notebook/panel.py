@@ -7,6 +7,8 @@ import html
 import ipywidgets as widgets
 import pandas as pd
 
+from toolkit.notebook.html_table import table_as_html
+
 
 class Panel:
     """The widgets, top to bottom; each has a class ``toolkit-...`` by which a style sheet finds it.
@@ -48,11 +50,3 @@ class Panel:
         self.places_html.value = table_as_html(places) if len(places) else ""
         self.machine_html.value = html.escape(machine)
         self.stages_html.value = table_as_html(stages)
-
-
-def table_as_html(table: pd.DataFrame) -> str:
-    """A table in the looks of JupyterLab's own."""
-    # pandas shows missing whole numbers as <NA>, whatever it is told.
-    shown = table.astype(object).where(table.notna(), float("nan"))
-    text = shown.to_html(border=0, float_format="{:.1f}".format, na_rep="-")
-    return f'<div class="jp-RenderedHTMLCommon" style="display: inline-block">{text}</div>'

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 
 from toolkit.errors import ConfigError, QueueUnavailable
 from toolkit.notebook.figures import COLOURS
-from toolkit.notebook.live_plot import rates_svg
-from toolkit.notebook.panel import table_as_html
+from toolkit.notebook.html_table import table_as_html
+from toolkit.notebook.live_plot import lines_plot
 from toolkit.work.task_queue import TaskQueue
 from toolkit.work.worker_pool import WorkerPool
 
@@ -179,7 +179,7 @@ class QueuePanel:
 
     def _lines(self, names: tuple[str, ...], label: str) -> str:
         lines = {name: [(look["time_s"], look[name]) for look in self._looks] for name in names}
-        return rates_svg(lines, _LAST_S, label, unit="")
+        return lines_plot(lines, label, last_s=_LAST_S)
 
     def _tell(self, text: str) -> None:
         self._html["status"].value = f"<b>{html.escape(text)}</b>"

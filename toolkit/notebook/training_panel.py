@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from toolkit.errors import ToolkitError
 from toolkit.experiment import Experiment
 from toolkit.notebook.figures import COLOURS
-from toolkit.notebook.live_plot import rates_svg
+from toolkit.notebook.live_plot import lines_plot
 
 _logger = logging.getLogger(__name__)
 
@@ -114,7 +114,10 @@ class TrainingPanel:
             return
         self._show()
         state = "stopped" if self.result["was_interrupted"] else "done"
-        self._tell(state, f"best epoch {self.result['best_epoch']}: {self.result['checkpoint']}")
+        best = f"best epoch {self.result['best_epoch']}: {self.result['checkpoint']}"
+        if self.result["checkpoint"] is None:
+            best = "before its first epoch was over: no weights, and nothing to go on from"
+        self._tell(state, best)
 
     def _on_progress(self, step: int, steps: int, values: dict[str, float]) -> None:
         self._sum += values["train/loss"]
@@ -138,8 +141,8 @@ class TrainingPanel:
 
     def _show(self) -> None:
         last_s = max(self._elapsed_s(), 1.0)
-        self._loss_html.value = rates_svg({"loss": self._losses}, last_s, "Loss", "", 1.0)
-        self._score_html.value = rates_svg(self._scores, last_s, "Right on validation, percent", " %")
+        self._loss_html.value = lines_plot({"loss": self._losses}, "Loss", "", last_s, 1.0)
+        self._score_html.value = lines_plot(self._scores, "Right on validation, percent", " %", last_s)
 
     def _tell(self, state: str, text: str) -> None:
         self._status.value = f"<b>{html.escape(state)}</b> {html.escape(text)}"
