@@ -117,6 +117,8 @@ def test_the_seed_of_the_experiment_is_that_of_its_evaluation(tmp_path):
     [
         (["a.csv", "b.csv"], "one subject at a time, got a.csv, b.csv"),
         (["nowhere.csv"], "nowhere.csv cannot be read"),
+        (["told.html"], "told.html cannot be judged: give a trained model (.safetensors)"),
+        (["told.csv", "--against", "told.html"], "told.html cannot be judged"),
         (["told.csv", "--limit", "0"], "limit must be at least 1, got 0"),
         (["--corrupt", "blurry", "--data", "made.parquet"], "did you mean 'blur'"),
         (["told.csv", "--corrupt", "all"], "corruptions need a model that looks at pictures"),
@@ -132,6 +134,7 @@ def test_a_mistake_is_told_in_a_line(run, tmp_path, words, said):
     write_pack(tmp_path / "made.parquet", train=2, val=2)
     other = made_table(20, seed=8)
     write_table(type(other)("other", other.rows.drop(columns="file")), tmp_path / "other.csv")
+    (tmp_path / "told.html").write_text("<!doctype html>")
 
     code, told, out, err = run(*words)
 

@@ -89,6 +89,23 @@ def test_a_training_that_is_ended_in_its_first_epoch_names_nothing_to_go_on_from
     assert "None" not in ended.stdout
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "train e.yaml train.data=nowhere",
+        "sweep e.yaml train.data=nowhere",
+        "data prepare utkface --from nowhere -o own.parquet",
+    ],
+)
+def test_an_error_before_the_first_step_follows_no_empty_bar(toolkit, tmp_path: Path, words: str) -> None:
+    write_experiment(tmp_path / "e.yaml", sweep={"grid": {"image_px": [16]}})
+
+    ended = CliRunner().invoke(cli, words.split())
+
+    assert "nowhere" in str(ended.exception)
+    assert not ended.stderr.strip()
+
+
 def test_a_sweep_that_was_ended_goes_on_and_trains_no_point_twice(
     toolkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,9 @@ def train(
     # Under torchrun every process runs this command, and one of them speaks.
     out.quiet = err.quiet = os.environ.get("RANK", "0") != "0"
     experiment = load("train", "train", experiment_and_overrides)
-    with err.status("loading torch and the data"):
+    with _steps() as (on_progress, on_epoch):
         from toolkit.learn_run import run_training
-    with _bar("training") as (on_progress, on_epoch):
+
         folder = resume_dir or out_dir or new_folder("train")
         result = run_training(experiment, folder, on_progress, on_epoch, resume=resume_dir is not None)
     best = f"best epoch {result['best_epoch']}: {result['checkpoint']}"
@@ -71,10 +71,9 @@ def sweep(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, json_
       toolkit sweep experiments/sweep-backbones.yaml
     """
     experiment = load("sweep", "sweep", experiment_and_overrides)
-    with err.status("loading torch and the data"):
+    with _steps() as (on_progress, on_epoch):
         from toolkit.sweep_run import run_sweep
         from toolkit.tracking import DEFAULT_STORE
-    with _bar("sweep") as (on_progress, on_epoch):
 
         def on_point(number: int, points: int, row: dict[str, Any]) -> None:
             err.print(f"point {number} of {points}: {row['name']}", highlight=False, soft_wrap=True)
@@ -110,15 +109,10 @@ def prepare(name: str, folder: Path, target: Path, side_px: int, json_path: Path
     \b
       toolkit data prepare utkface --from UTKFace -o utkface.parquet
     """
-    with err.status("reading the labels"):
+    with _bar("reading the labels") as show:
         from toolkit.data.prepare import prepare as pack
-    with Progress(*_COLUMNS, console=err) as progress:
-        bar = progress.add_task(name, total=None)
 
-        def on_progress(done: int, total: int) -> None:
-            progress.update(bar, completed=done, total=total)
-
-        report = pack(name, folder, target, side_px, on_progress)
+        report = pack(name, folder, target, side_px, lambda done, total: show(name, done, total))
     counts = ", ".join(f"{split} {report.splits.get(split, 0):,}" for split in ("train", "val", "test"))
     out.print(f"{report.path}: {counts}; {report.bytes / 1e6:.1f} MB", highlight=False, soft_wrap=True)
     copies = (
@@ -136,18 +130,33 @@ _OnEpoch = Callable[[int, dict[str, float]], None]
 
 
 @contextmanager
-def _bar(name: str) -> Iterator[tuple[_OnProgress, _OnEpoch]]:
-    """A bar of steps, with a line for every epoch above it."""
-    with Progress(*_COLUMNS, console=err) as progress:
-        bar = progress.add_task(name, total=None)
+def _bar(waiting: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar from the first step on; until then what is waited for, so that no error follows an empty bar."""
+    progress = Progress(*_COLUMNS, console=err)
+    with ExitStack() as shown, err.status(waiting) as status:
+
+        def show(what: str, done: int, total: int) -> None:
+            if not progress.tasks:
+                status.stop()
+                shown.enter_context(progress)
+                progress.add_task(what)
+            progress.update(progress.task_ids[0], description=what, completed=done, total=total)
+
+        yield show
+
+
+@contextmanager
+def _steps() -> Iterator[tuple[_OnProgress, _OnEpoch]]:
+    """A bar of training steps, with a line for every epoch above it."""
+    with _bar("loading torch and the data") as show:
 
         def on_progress(step: int, steps: int, values: dict[str, float]) -> None:
-            progress.update(bar, completed=step, total=steps, description=f"loss {values['train/loss']:.3f}")
+            show(f"loss {values['train/loss']:.3f}", step, steps)
 
         def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
             # Only the first of several processes validates.
             if "val/gender_accuracy" in metrics:
-                progress.console.print(_epoch_line(epoch, metrics), highlight=False, soft_wrap=True)
+                err.print(_epoch_line(epoch, metrics), highlight=False, soft_wrap=True)
 
         yield on_progress, on_epoch
 

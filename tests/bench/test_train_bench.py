@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from fakes import FakeClock
 
-from toolkit.bench.config import TrainBenchConfig
+from toolkit.bench.config import BenchConfig, TrainBenchConfig
+from toolkit.bench.runs import run_train_bench
 from toolkit.bench.trainings import measure
 from toolkit.bench.trainings.cases import CONTENDERS, train_cases
-from toolkit.errors import ConfigError
+from toolkit.errors import ConfigError, ToolkitError
+from toolkit.experiment import Experiment
 
 
 @pytest.mark.parametrize("name", CONTENDERS)
@@ -42,6 +44,16 @@ def test_only_what_comes_after_the_warm_up_is_counted(monkeypatch: pytest.Monkey
         meter.step(8)
 
     assert (meter.pictures, meter.took_s) == (16, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"), [({"backbone": "zzz"}, "no model 'zzz'"), ({"device": "xpu9"}, "no device 'xpu9'")]
+)
+def test_what_cannot_train_is_refused_before_anything_is_measured(wrong: dict[str, str], said: str) -> None:
+    experiment = Experiment(bench=BenchConfig(train=TrainBenchConfig(**wrong)))  # type: ignore[arg-type]
+
+    with pytest.raises(ToolkitError, match=said):
+        run_train_bench(experiment)
 
 
 def test_an_unknown_contender_is_refused() -> None:

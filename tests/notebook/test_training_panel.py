@@ -47,6 +47,17 @@ def test_the_button_ends_a_training_whose_curves_stay(panel: TrainingPanel) -> N
     assert [line.get_label() for line in scores.get_lines()] == ["gender", "age group"]
 
 
+def test_a_training_that_is_ended_in_its_first_epoch_names_no_weights(panel: TrainingPanel) -> None:
+    panel._stop.click()
+    panel.start()
+    panel.wait(120)
+
+    assert panel.error is None
+    assert "stopped" in panel._status.value
+    assert "no weights" in panel._status.value
+    assert "None" not in panel._status.value
+
+
 def test_a_training_that_fails_says_why(panel: TrainingPanel) -> None:
     panel._experiment = Experiment(train=TrainConfig(data="nowhere"))
 

@@ -126,11 +126,17 @@ def run_train_bench(experiment: Experiment, on_progress: OnProgress = lambda *_:
 
     Raises:
         ConfigError: the experiment has no part ``bench: {train: ...}``, or asks for what there is not.
+        ModelError: timm has no such backbone or optimiser.
     """
+    # Late: it loads torch, and the other benches have no need of it.
+    from toolkit.bench.trainings.ours import check_can_train
+
     config = experiment.bench.train if experiment.bench else None
     if config is None:
         raise _no_part(experiment, "train")
-    return _run("train", experiment, config, train_cases(config), TRAININGS, on_progress)
+    cases = train_cases(config)
+    check_can_train(as_plain(config))
+    return _run("train", experiment, config, cases, TRAININGS, on_progress)
 
 
 def _no_part(experiment: Experiment, what: str) -> ConfigError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from toolkit.errors import ConfigError, did_you_mean
 
@@ -49,6 +50,8 @@ class EvaluateConfig:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ConfigError(f"{name} must be at least {least}, got {value}")
+        for subject in filter(None, (self.subject, self.against)):
+            _check_is_subject(subject)
         for name in self.corruptions:
             if name not in CORRUPTION_NAMES:
                 raise ConfigError(f"no corruption {name!r}; {did_you_mean(name, CORRUPTION_NAMES)}")
@@ -66,3 +69,13 @@ class EvaluateConfig:
 def is_table(subject: str) -> bool:
     """Whether the name is that of a table of predictions."""
     return subject.endswith((".csv", ".parquet"))
+
+
+def _check_is_subject(subject: str) -> None:
+    """Refuse another kind of file at once: the libraries that would stumble over it take seconds to load."""
+    path = Path(subject)
+    if path.is_file() and path.suffix not in (".safetensors", ".csv", ".parquet"):
+        raise ConfigError(
+            f"{subject} cannot be judged: give a trained model (.safetensors), a folder that toolkit export "
+            "wrote, a table of predictions (.csv, .parquet), or 'shipped'"
+        )

@@ -81,7 +81,9 @@ class Checkpoint:
         Raises:
             ModelError: a file is missing or damaged, or the weights do not fit the card's backbone.
         """
-        path = shipped_path() if str(path) == SHIPPED else Path(path).with_suffix(".safetensors")
+        path = shipped_path() if str(path) == SHIPPED else Path(path)
+        if path.suffix != ".safetensors":
+            raise ModelError(f"no checkpoint {path}: a checkpoint is a .safetensors with a .json beside it")
         card = _read_card(path.with_suffix(".json"))
         tensors = _read_weights(path, card)
         network = FaceNetwork(card.backbone)

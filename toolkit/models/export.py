@@ -122,8 +122,12 @@ def open_export(folder: Path, threads: int | None = None) -> tuple[Runtime, Mode
     try:
         values = json.loads((folder / CARD).read_text(encoding="utf-8"))
         card = ExportCard(**{**values, "model": ModelCard(**values["model"])})
+    except FileNotFoundError:
+        raise ModelError(
+            f"{folder} is no folder written by toolkit export: there is no {CARD} in it"
+        ) from None
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"{folder} is no folder written by toolkit export: {error}") from error
+        raise ModelError(f"{folder} is no folder written by toolkit export: {error!r}") from error
     path = folder / card.file
     if not path.is_file() or _digest(path) != card.file_sha256:
         raise ModelError(f"{path} is missing, damaged, or not the file its card describes; export it again")

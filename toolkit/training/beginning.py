@@ -9,7 +9,7 @@ import timm.optim
 import torch
 from torch import nn
 
-from toolkit.errors import ConfigError, ModelError
+from toolkit.errors import ConfigError, ModelError, did_you_mean
 from toolkit.models.checkpoint import Checkpoint
 from toolkit.models.network import FaceNetwork
 from toolkit.training.config import TrainConfig
@@ -56,8 +56,10 @@ def make_optimiser(network: nn.Module, config: TrainConfig, spread: Spread) -> t
     try:
         return timm.optim.create_optimizer_v2(groups, config.optimiser, rate, decay)
     except ValueError as error:
-        known = ", ".join(map(str, timm.optim.list_optimizers()))
-        raise ModelError(f"timm has no optimiser {config.optimiser!r}; known: {known}") from error
+        known = {"muon", *map(str, timm.optim.list_optimizers())}
+        raise ModelError(
+            f"timm has no optimiser {config.optimiser!r}; {did_you_mean(config.optimiser, known)}"
+        ) from error
 
 
 def keep_freed_memory() -> None:

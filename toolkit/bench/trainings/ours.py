@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from toolkit.bench.trainings.measure import Meter
+from toolkit.models.predictor import pick_device
 from toolkit.training.batches import FaceBatch
 from toolkit.training.beginning import first_network, keep_freed_memory, make_optimiser
 from toolkit.training.config import TrainConfig
@@ -27,6 +28,18 @@ def as_training(settings: dict[str, Any], pack: Path) -> TrainConfig:
         out_dir=settings["folder"],
         **{name: settings[name] for name in shared},
     )
+
+
+def check_can_train(settings: dict[str, Any]) -> None:
+    """Refuse a backbone, an optimiser or a device that is not there, before anything is measured.
+
+    Raises:
+        ModelError: timm has no such backbone or optimiser.
+        ConfigError: there is no such device here.
+    """
+    config = as_training(settings | {"folder": ""}, Path())
+    pick_device(config.device)
+    make_optimiser(first_network(config), config, map)
 
 
 class Loop:
