@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from toolkit.schemes import register_scheme
+
 if TYPE_CHECKING:
     from toolkit.live.batch import BatchProcessor
     from toolkit.live.batch_async import AsyncBatchProcessor
@@ -44,6 +46,14 @@ __all__ = [
     "camera_pool",
     "open_source",
 ]
+
+
+def _open_scene(address: str, **settings: Any) -> Any:
+    return import_module("toolkit.scene_source").open_scene(address, **settings)
+
+
+# The live wing has never heard of scenes; here, above all rooms, its addresses learn of them.
+register_scheme("scene", _open_scene)
 
 
 def __getattr__(name: str) -> Any:

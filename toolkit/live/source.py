@@ -12,9 +12,10 @@ from toolkit.addresses import without_password
 from toolkit.errors import SourceError, did_you_mean
 from toolkit.live.network import NetworkSource, Transport
 from toolkit.live.reading import SourceHealth
-from toolkit.live.recorded import PICTURE_SUFFIXES, FolderReel, RecordedSource, VideoReel
+from toolkit.live.recorded import PICTURE_SUFFIXES, FolderReel, RecordedSource, Reel, VideoReel
 from toolkit.live.usb import UsbSource, open_usb_capture
 from toolkit.records import Frame
+from toolkit.schemes import opener_of
 
 Address = str | int | Path
 """What :func:`open_source` opens."""
@@ -78,7 +79,7 @@ def open_source(
     Args:
         address: a video file or animated GIF; a folder of pictures, or one picture; the number of a camera of
             this machine (``0``, ``"0"``, ``"/dev/video0"``); an ``rtsp://``, ``rtmp://`` or ``http://``
-            address.
+            address; a scene (``scene:hall?persons=6``).
         camera: name that the frames carry.
         realtime: show something recorded at its own pace, as a live camera would. Cameras are live anyway.
         loop: start something recorded over at its end.
@@ -96,6 +97,9 @@ def open_source(
         SourceError: it cannot be opened; the text says why and what to do, without the password.
     """
     text = str(address)
+    if opener := opener_of(text):
+        settings = {"realtime": realtime, "loop": loop, "decode_threads": decode_threads, "clock": clock}
+        return opener(text, camera=camera, **settings)
     if usb := _USB.fullmatch(text):
         capture = open_usb_capture(int(usb[1]), read_timeout_s)
         return UsbSource(camera, capture, text, clock=clock)
@@ -112,12 +116,11 @@ def open_source(
     path = Path(text).expanduser()
     if not path.exists():
         raise SourceError(f"no such file or folder: {path.absolute()}; check its spelling")
-    is_pictures = path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES
-    reel = (
-        FolderReel(path)
-        if is_pictures
-        else VideoReel(path, low_latency=realtime, decode_threads=decode_threads)
-    )
+    reel: Reel
+    if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES:
+        reel = FolderReel(path)
+    else:
+        reel = VideoReel(path, low_latency=realtime, decode_threads=decode_threads)
     return RecordedSource(camera, text, reel, realtime=realtime, loop=loop, clock=clock)
 
 

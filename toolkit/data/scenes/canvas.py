@@ -23,9 +23,15 @@ class Canvas:
 
     def lay(self, colours: np.ndarray | tuple[float, ...], cover: np.ndarray) -> None:
         """Lay a colour, or a picture of its own size, over what is there, as far as ``cover`` (0..1) says."""
-        weight = cover[..., None]
-        self._colours = self._colours * (1 - weight) + np.asarray(colours, np.float32) * weight
-        self._cover = self._cover * (1 - cover) + cover
+        columns, rows = _bounds(cover)
+        weight = cover[rows, columns, None]
+        layer = np.asarray(colours, np.float32)
+        if layer.ndim == 3:
+            layer = np.broadcast_to(layer, (*cover.shape, 3))[rows, columns]
+        for sheet, paint in ((self._colours, layer * weight), (self._cover[..., None], weight)):
+            part = sheet[rows, columns]
+            part *= 1 - weight
+            part += paint
 
     def ellipse(
         self,
@@ -48,6 +54,12 @@ class Canvas:
         cv2.fillPoly(mask, [np.rint(points_xy).astype(np.int32)], 1.0)
         return self._softened(mask, soft_px)
 
+    def upper(self, height: int) -> Canvas:
+        """Its upper part, to paint on as on a canvas of its own: what is painted there is painted here."""
+        part = Canvas(self._cover.shape[1], 0)
+        part._colours, part._cover = self._colours[:height], self._cover[:height]
+        return part
+
     def cut_out(self, face_xyxy: BoxXyxy) -> Cutout:
         """What was painted, ready to be put into pictures."""
         bgra = np.dstack([self._colours, self._cover * 255.0])
@@ -56,3 +68,9 @@ class Canvas:
     @staticmethod
     def _softened(mask: np.ndarray, soft_px: float) -> np.ndarray:
         return cv2.GaussianBlur(mask, (0, 0), soft_px) if soft_px > 0 else mask
+
+
+def _bounds(cover: np.ndarray) -> tuple[slice, slice]:
+    """Columns and rows outside which nothing is covered."""
+    left, top, width, height = cv2.boundingRect((cover > 0).view(np.uint8))
+    return slice(left, left + width), slice(top, top + height)

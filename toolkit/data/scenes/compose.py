@@ -19,6 +19,9 @@ _OUTLINE_POINTS = 32
 # Half covered counts as hidden.
 _COVERED = 0.5
 
+# Grey of a picture taken in good light.
+_MIDDLING = 118.0
+
 
 @dataclass(frozen=True, eq=False)
 class Cutout:
@@ -144,7 +147,7 @@ def compose(
         to_picture = _to_picture(placement)
         outline = cv2.perspectiveTransform(placement.cutout.outline[None], to_picture)[0]
         boxes[number] = *outline.min(axis=0), *outline.max(axis=0)
-        patch = _drawn(placement, to_picture)
+        patch = _drawn(placement, to_picture, boxes[number], image.shape[1::-1])
         if patch is not None:
             whole[number] = _face_area(patch, boxes[number])
             _lay_over(image, owner, patch, number + 1, match, background)
@@ -176,8 +179,13 @@ def _to_picture(placement: Placement) -> np.ndarray:
     return np.array([[cos, -sin, x], [sin, cos, y], [0, 0, 1]]) @ turned @ to_face
 
 
-def _drawn(placement: Placement, to_picture: np.ndarray) -> _Patch | None:
-    """The cutout as it is to be seen; None where nothing of it is."""
+def _drawn(
+    placement: Placement, to_picture: np.ndarray, box_xyxy: np.ndarray, size_wh: tuple[int, int]
+) -> _Patch | None:
+    """The cutout as it is to be seen; None where nothing of it is.
+
+    Of a body that leaves the picture nothing is drawn there, but of a face all, to tell what share is hidden.
+    """
     levels = placement.cutout.halvings
     scale = placement.face_height_px / placement.cutout.face_height_px
     level = min(len(levels) - 1, max(0, int(np.floor(-np.log2(scale)))))
@@ -189,6 +197,8 @@ def _drawn(placement: Placement, to_picture: np.ndarray) -> _Patch | None:
     border = np.array([smear // 2 + 1, 1])
     left, top = np.floor(seen.min(axis=0)).astype(int) - border
     right, bottom = np.ceil(seen.max(axis=0)).astype(int) + border
+    left, top = np.maximum((left, top), np.minimum((0, 0), np.floor(box_xyxy[:2]).astype(int)))
+    right, bottom = np.minimum((right, bottom), np.maximum(size_wh, np.ceil(box_xyxy[2:]).astype(int)))
     if right <= left or bottom <= top:
         return None
     # Pixel centres lie at a half: without that, halving would move everything.
@@ -204,8 +214,7 @@ def _drawn(placement: Placement, to_picture: np.ndarray) -> _Patch | None:
 def _shone_on(bgra: np.ndarray, light: float, cover: float) -> np.ndarray:
     if light == 1.0 and cover == 1.0:
         return bgra
-    factors = np.array([light * cover] * 3 + [cover], np.float32)
-    return np.clip(bgra * factors, 0, 255).astype(np.uint8)
+    return _times(bgra, (*[light * cover] * 3, cover))
 
 
 def _lay_over(
@@ -218,19 +227,23 @@ def _lay_over(
     if rows.start >= rows.stop or columns.start >= columns.stop:
         return
     over = patch.bgra[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-    colours = over[..., :3].astype(np.float32)
-    if match:
-        colours *= _place_light(background[rows, columns], match)
-    cover = over[..., 3:].astype(np.float32) / 255.0
     target = image[rows, columns]
-    np.copyto(target, np.clip(target * (1.0 - cover) + colours, 0, 255).astype(np.uint8))
-    owner[rows, columns][cover[..., 0] > _COVERED] = number
+    colours, cover = over[..., :3], over[..., 3]
+    if match:
+        colours = _times(colours, (*_place_light(background[rows, columns], match), 0.0))
+    behind = cv2.multiply(target, cv2.merge([255 - cover] * 3), scale=1 / 255)
+    cv2.add(behind, colours, dst=target)
+    owner[rows, columns][cover > 255 * _COVERED] = number
 
 
-def _place_light(place: np.ndarray, match: float) -> np.ndarray:
-    """(3,): factors that take a person from middling light to the light of the place, in part."""
-    mean = np.array(cv2.mean(place)[:3])
-    return ((np.maximum(mean, 1.0) / 118.0) ** match).astype(np.float32)
+def _times(image: np.ndarray, factors: tuple[float, ...]) -> np.ndarray:
+    """The picture with each of up to four channels multiplied, rounded and held within 0..255."""
+    return cv2.multiply(image, factors)  # type: ignore[call-overload, no-any-return]  # a scalar per channel
+
+
+def _place_light(place: np.ndarray, match: float) -> list[float]:
+    """Factors for blue, green, red that take a person from middling light to that of the place, in part."""
+    return [(max(mean, 1.0) / _MIDDLING) ** match for mean in cv2.mean(place)[:3]]
 
 
 def _face_area(patch: _Patch, box_xyxy: np.ndarray) -> float:

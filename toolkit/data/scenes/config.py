@@ -72,9 +72,9 @@ class SceneConfig:
     faces: Path | None = None
     split: str | None = None
     ways: Ways = "mixed"
-    speed_m_per_s: float = 1.2
+    speed_m_per_s: float = 1.0
     face_px: tuple[float, float] = (40.0, 110.0)
-    entrances_per_s: float = 0.8
+    entrances_per_s: float = 1.5
     crowding: float = 0.0
     occlusion: float = 0.0
     turning_deg: float = 15.0

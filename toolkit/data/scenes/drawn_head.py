@@ -77,7 +77,7 @@ def draw_head(
     _furrows(pen)
     _hair_in_front(pen)
     half = 0.405 * look.wide * side_px
-    return pen.x - half, pen.y - 0.5 * side_px, pen.x + half, pen.y + 0.5 * side_px
+    return pen.x - half, pen.y - 0.44 * side_px, pen.x + half, pen.y + 0.57 * side_px
 
 
 class _Pen:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,13 +15,15 @@ from typing import Any
 import cv2
 import numpy as np
 
+from toolkit.data.scenes.arrival import arrival_delays_s
 from toolkit.data.scenes.backdrop import paint_backdrop
 from toolkit.data.scenes.compose import Composed, Placement, compose
 from toolkit.data.scenes.config import SceneConfig
+from toolkit.data.scenes.film import TRUTH_FILE, Progress, SceneFiles, write_film
 from toolkit.data.scenes.people import Person, make_people
 from toolkit.data.scenes.walks import Pose, Visit, plan_visits
 from toolkit.errors import ConfigError
-from toolkit.truth import TrueFace, Truth
+from toolkit.truth import TrueFace, Truth, save_truths
 
 # Of a face of which less is to be seen nobody can say that it is one.
 _LEAST_SEEN = 0.05
@@ -96,24 +101,50 @@ class Scene:
         return f"camera-{camera}"
 
     def delays_s(self, camera: int = 1) -> np.ndarray:
-        """(F,), float64: how long each frame is on its way; the first one is not held up at all.
+        """(F,), float64: how long each frame is on its way; see :func:`arrival_delays_s`."""
+        self.camera_name(camera)
+        return arrival_delays_s(self.config, camera)
 
-        Frames never overtake each other. Delay is exponential about ``jitter_s``; a gap holds up everything
-        that falls due in it, which then comes at once.
+    def write(self, folder: Path, on_progress: Progress = lambda done, total: None) -> SceneFiles:
+        """Compose all frames of all cameras into files.
+
+        Args:
+            folder: where ``camera-1.mp4``, ... and ``truth.json`` go; made if missing.
+            on_progress: see :data:`Progress`.
+
+        Raises:
+            ConfigError: without a codec, the pictures would take more than 4 GB.
         """
-        config = self.config
-        rng = np.random.default_rng((config.seed, 7, camera))
-        times_s = self.frame_times_s()
-        arrivals_s = times_s + rng.exponential(1.0, len(times_s)) * config.jitter_s
-        if config.gap_s:
-            phase_s = (times_s + rng.uniform(0, config.gap_every_s)) % config.gap_every_s
-            held_s = np.maximum(0.0, phase_s - (config.gap_every_s - config.gap_s))
-            is_held = held_s > 0
-            arrivals_s = np.where(
-                is_held, np.maximum(arrivals_s, times_s + config.gap_s - held_s), arrivals_s
-            )
-        arrivals_s[0] = times_s[0]
-        return np.maximum.accumulate(arrivals_s) - times_s
+        folder.mkdir(parents=True, exist_ok=True)
+        files = SceneFiles(folder, self.config)
+        done, counting, total = 0, threading.Lock(), self.config.frames * self.config.cameras
+
+        def count() -> None:
+            nonlocal done
+            with counting:
+                done += 1
+                on_progress(done, total)
+
+        def write(camera: int) -> tuple[str, Truth]:
+            return self.camera_name(camera), self._write_camera(camera, files.film(camera), count)
+
+        # Made before the threads that share them.
+        _ = self.people, self._noise_sheet
+        with ThreadPoolExecutor(min(len(self.cameras), os.cpu_count() or 1), "scene") as pool:
+            save_truths(folder / TRUTH_FILE, dict(pool.map(write, self.cameras)), self.about())
+        return files
+
+    def _write_camera(self, camera: int, path: Path, count: Callable[[], None]) -> Truth:
+        seen: list[tuple[TrueFace, ...]] = []
+
+        def images() -> Iterator[np.ndarray]:
+            for _, _, image, faces in self.labelled_frames(camera):
+                seen.append(faces)
+                yield image
+                count()
+
+        write_film(path, images(), self.config)
+        return Truth(self.camera_name(camera), self.config.size_wh, self.frame_times_s(), tuple(seen))
 
     def _compose(self, camera: int, time_s: float) -> tuple[Composed, list[tuple[Visit, Pose]]]:
         self.camera_name(camera)

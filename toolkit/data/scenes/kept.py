@@ -1,0 +1,89 @@
+"""Scenes that were composed stay: played again, they cost nothing, and never while somebody measures."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import platformdirs
+
+from toolkit.data.faces import find_faces
+from toolkit.data.scenes.config import SceneConfig
+from toolkit.data.scenes.film import Progress, SceneFiles
+from toolkit.data.scenes.scene import Scene
+
+# Part of every folder's name: raise it when scenes of the same settings come out another way.
+_VERSION = 1
+
+# Scenes that were not used for longest go first; a minute of 720p takes some 20 MB.
+_MOST_KEPT_BYTES = 4_000_000_000
+
+
+def kept_scene(
+    config: SceneConfig, on_progress: Progress = lambda done, total: None, root: Path | None = None
+) -> SceneFiles:
+    """The files of a scene, written now or by an earlier call with the same settings.
+
+    Args:
+        config: of the scene.
+        on_progress: see :data:`Progress`.
+        root: where scenes are kept; None takes the user's cache, which may be emptied at any time.
+
+    Raises:
+        DataError: the pack of faces, or a background, cannot be read.
+        ConfigError: the pack has too few faces; the pictures would take more than 4 GB.
+    """
+    root = root or Path(platformdirs.user_cache_dir("toolkit", appauthor=False), "scenes")
+    folder = root / _digest(config)
+    with _writing:
+        if not folder.is_dir():
+            part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+            try:
+                Scene(config).write(part, on_progress)
+                _put_in_place(part, folder)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+            _forget_the_oldest(root, folder)
+    os.utime(folder)
+    return SceneFiles(folder, config)
+
+
+# Cameras of one scene open at the same moment: one of them writes, the others wait for it.
+_writing = threading.Lock()
+
+
+def _digest(config: SceneConfig) -> str:
+    """Names the very pictures: the settings, and what the files they name hold."""
+    values = {name: str(value) for name, value in dataclasses.asdict(config).items()}
+    digest = hashlib.sha256(f"{_VERSION} {json.dumps(values, sort_keys=True)}".encode())
+    outside = [] if config.faces is None else [find_faces(config.faces)]
+    if config.backgrounds is not None:
+        outside += sorted(path for path in config.backgrounds.glob("*") if path.is_file())
+    for path in outside:
+        # Size and time, because reading a pack to the end takes as long as a short scene.
+        stat = path.stat()
+        digest.update(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode())
+    return digest.hexdigest()[:20]
+
+
+def _put_in_place(part: Path, folder: Path) -> None:
+    """Under its own name a scene is always complete; one that another process has put there stays."""
+    try:
+        part.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+
+
+def _forget_the_oldest(root: Path, but: Path) -> None:
+    folders = sorted((f for f in root.iterdir() if f.is_dir()), key=lambda f: f.stat().st_mtime, reverse=True)
+    kept_bytes = 0
+    for folder in folders:
+        kept_bytes += sum(path.stat().st_size for path in folder.iterdir())
+        if kept_bytes > _MOST_KEPT_BYTES and folder != but and not folder.name.endswith(".part"):
+            shutil.rmtree(folder, ignore_errors=True)
