@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from toolkit.errors import TaskError
-from toolkit.work.codec import decode, encode, encode_pieces
+from toolkit.work.codec import decode, decode_all, encode, encode_all, encode_pieces
 
 
 @pytest.mark.parametrize(
@@ -204,3 +204,34 @@ def test_random_bytes_never_raise_anything_but_a_task_error():
         data[rng.integers(len(data))] = rng.integers(256)
         with contextlib.suppress(TaskError):
             decode(bytes(data))
+
+
+@pytest.mark.parametrize("odd_one", ["text", np.arange(3), (1, 2), {"a": np.zeros(2)}], ids=str)
+def test_values_come_back_equal_when_they_are_encoded_and_decoded_together(odd_one):
+    values = [{"n": 1}, odd_one, [None, (2.5, b"3")]]
+
+    encoded = encode_all(values)
+
+    assert [bytes(each) for each in map(_whole, encoded)] == [encode(value) for value in values]
+    assert encode(decode_all([encode(value) for value in values])) == encode(values)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_among_many_the_value_that_cannot_travel_or_is_too_big_is_refused(place):
+    for misfit, text in ((object(), "is a object"), ("x" * 100, "101 bytes|102 bytes")):
+        values = ["good", "good"]
+        values[place] = misfit
+        with pytest.raises(TaskError, match=text):
+            encode_all(values, limit_bytes=50)
+
+
+@pytest.mark.parametrize(
+    "mess", [b"", b"\xc1", b"\x92\x01", b"\x01\x02", b"\xdb\xff\xff\xff\xff", b"\x91" * 5000]
+)
+def test_a_mess_among_values_that_are_decoded_together_raises_a_task_error(mess):
+    with pytest.raises(TaskError):
+        decode_all([encode({"n": 1}), mess, encode({"n": 2})])
+
+
+def _whole(encoded):
+    return encoded if isinstance(encoded, bytes) else b"".join(encoded.pieces)

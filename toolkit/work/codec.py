@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgpack
@@ -28,6 +28,7 @@ _PLAIN_BASES: tuple[Any, ...] = (int, float, str, bytes, dict, list)
 _NATIVE = [np.dtype(code) for code in "?bBhHiIlLqQefdgFDG"]
 _DTYPES = {dtype.str: dtype for native in _NATIVE for dtype in (native, native.newbyteorder())}
 _REFUSALS = (TypeError, ValueError, OverflowError, RecursionError, UnicodeError)
+_UNREADABLE = (ValueError, TypeError, RecursionError, msgpack.UnpackException)
 _TRAVELS = "None, bool, int, float, str, bytes, list, tuple, dict and numpy arrays of numbers"
 
 
@@ -83,6 +84,16 @@ def encode_pieces(value: Any, limit_bytes: int = MAX_TASK_BYTES, name: str = "ta
     return encoded
 
 
+def encode_all(values: Sequence[Any], limit_bytes: int = MAX_TASK_BYTES, name: str = "task") -> list[Encoded]:
+    """As :func:`encode_pieces` for each, at half its cost where there are no arrays."""
+    encoded = [encode_pieces(value, limit_bytes, name) for value in values[:1]]
+    if len(values) > 1 and isinstance(encoded[0], bytes):
+        packed = _packing.pack_plain(values)
+        if packed and max(map(len, packed)) <= limit_bytes:
+            return packed
+    return encoded + [encode_pieces(value, limit_bytes, name) for value in values[1:]]
+
+
 def encode(value: Any, limit_bytes: int = MAX_TASK_BYTES, name: str = "task") -> bytes:
     """As :func:`encode_pieces`, all in one."""
     return as_bytes(encode_pieces(value, limit_bytes, name))
@@ -111,10 +122,37 @@ def decode(data: bytes | memoryview, name: str = "task") -> Any:
         return msgpack.unpackb(
             packed, ext_hook=unpacking.rebuild, list_hook=_list_or_tuple, strict_map_key=False
         )
-    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
-        raise TaskError(
-            f"{name} cannot be read: {error}; it must come from toolkit.work.codec.encode"
-        ) from error
+    except _UNREADABLE as error:
+        raise _cannot_be_read(name, error) from error
+
+
+def decode_all(encoded: Sequence[bytes], name: str = "task") -> list[Any]:
+    """As :func:`decode` for each, at a third of its cost where there are no arrays.
+
+    Raises:
+        TaskError: one of them is damaged; all are to be tried alone then.
+    """
+    if any(data[:1] == _FRAMED for data in encoded):
+        return [decode(data, name) for data in encoded]
+    joined = b"".join(encoded)
+    unpacker = msgpack.Unpacker(
+        ext_hook=_NO_ARRAYS.rebuild,
+        list_hook=_list_or_tuple,
+        strict_map_key=False,
+        max_buffer_size=max(1, len(joined)),
+    )
+    unpacker.feed(joined)
+    try:
+        values = list(unpacker)
+    except _UNREADABLE as error:
+        raise _cannot_be_read(name, error) from error
+    if len(values) != len(encoded):
+        raise _cannot_be_read(name, f"{len(encoded)} values were expected, {len(values)} came")
+    return values
+
+
+def _cannot_be_read(name: str, why: object) -> TaskError:
+    return TaskError(f"{name} cannot be read: {why}; it must come from toolkit.work.codec.encode")
 
 
 @functools.lru_cache
@@ -138,6 +176,17 @@ class _Packing(threading.local):
         if len(packed) > _PACKER_KEEPS_BYTES:
             self._become_new()
         return Framed(_frame(packed, self._arrays)) if self._arrays else packed
+
+    def pack_plain(self, values: Sequence[Any]) -> list[Encoded]:
+        """All, where none has arrays; else, or where one cannot travel, none."""
+        self._arrays = []
+        try:
+            packed: list[Encoded] = list(map(self._pack, values))
+        except _REFUSALS:
+            return []
+        if max(map(len, packed)) > _PACKER_KEEPS_BYTES:
+            self._become_new()
+        return [] if self._arrays else packed
 
     def _become_new(self) -> None:
         self._pack = msgpack.Packer(default=self._to_plain, strict_types=True).pack

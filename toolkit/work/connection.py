@@ -6,8 +6,8 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import redis
 from redis.backoff import NoBackoff
@@ -17,6 +17,8 @@ from toolkit.addresses import without_password
 from toolkit.errors import ConfigError, QueueUnavailable
 from toolkit.work.redis_server import embedded_url
 
+_T = TypeVar("_T")
+
 CONNECT_TIMEOUT_S = 1.0
 ANSWER_TIMEOUT_S = 2.0
 """Longest wait for an answer: redis-server itself may pause for a slow disk, seldom longer than a second."""
@@ -25,6 +27,7 @@ BLOCK_S = 0.5
 """Longest wait inside Redis in one go: shorter than an answer may take, and a stop is noticed after it."""
 
 _PROBE_TIMEOUT_S = 0.4
+_FRESH_S = 0.02
 # How Redis says so in commands, in scripts, and to one who waits.
 _NO_GROUP = ("NOGROUP", "no such key", "UNBLOCKED")
 
@@ -39,12 +42,24 @@ class _Line:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._is_up = False
+        self._used_at = 0.0
         self._client_id: int | None = None
 
-    def ask(self, command: tuple[Any, ...], meanwhile: Callable[[], None] = lambda: None) -> Any:
+    def ask(self, command: Sequence[Any], meanwhile: Callable[[], None] | None = None) -> Any:
         self._send(self._connection.pack_command(*command))
-        meanwhile()
-        return self._connection.read_response()
+        if meanwhile is not None:
+            meanwhile()
+        answer = self._connection.read_response()
+        self._used_at = time.monotonic()
+        return answer
+
+    def ask_each(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
+        """The answers to commands, errors among them; the next is made while Redis works on the last."""
+        sent = 0
+        for command in commands:
+            self._send(self._connection.pack_command(*command))
+            sent += 1
+        return [self._answer_or_error() for _ in range(sent)]
 
     def ask_all(self, commands: list[tuple[Any, ...]]) -> list[Any]:
         self._send(self._connection.pack_commands(commands))
@@ -68,12 +83,15 @@ class _Line:
     def _send(self, packed: Any) -> None:
         self._drop_if_dead()
         self._connection.send_packed_command(packed)
-        self._is_up = True
+        self._is_up, self._used_at = True, time.monotonic()
 
     def _drop_if_dead(self) -> None:
+        # Asking takes as long as all else here, and no server is started anew within so short a time.
+        if not self._is_up or time.monotonic() - self._used_at < _FRESH_S:
+            return
         # Nothing is due: what can be read is the end, as of a server that was started anew meanwhile.
         try:
-            is_dead = self._is_up and self._connection.can_read(timeout=0)
+            is_dead = self._connection.can_read(timeout=0)
         except (redis.ConnectionError, OSError):
             is_dead = True
         if is_dead:
@@ -113,39 +131,65 @@ class RedisConnection:
         Raises:
             QueueUnavailable: no answer in time, or Redis refuses the command.
         """
-        with self._plain_errors(), self._line() as line:
-            return line.ask(command)
+        return self._with_line(lambda line: line.ask(command))
 
     def call_all(self, commands: Iterable[tuple[Any, ...]]) -> list[Any]:
         """Run commands in one go, at a tenth of the cost of each; raises as :meth:`call`, the first error."""
-        with self._plain_errors(), self._line() as line:
-            return line.ask_all(list(commands))
+        return self._with_line(lambda line: line.ask_all(list(commands)))
 
     def run(
-        self, script: str, keys: list[str], *args: Any, meanwhile: Callable[[], None] = lambda: None
+        self, script: str, keys: list[str], *args: Any, meanwhile: Callable[[], None] | None = None
     ) -> Any:
         """Run one Lua script, loading it when this Redis does not know it yet. Raises as :meth:`call`.
 
         ``meanwhile`` is called between sending and waiting for the answer.
         """
-        if (known := self._hashes.get(script)) is None:
-            known = self._hashes[script] = hashlib.sha1(script.encode()).hexdigest()
-        command = ("EVALSHA", known, len(keys), *keys, *args)
-        with self._plain_errors(), self._line() as line:
+        command = ("EVALSHA", self._hash(script), len(keys), *keys, *args)
+
+        def ask(line: _Line) -> Any:
             try:
                 return line.ask(command, meanwhile)
             except redis.exceptions.NoScriptError:
                 return line.ask(("EVAL", script, *command[2:]))
 
+        return self._with_line(ask)
+
+    def run_each(self, script: str, keys: list[str], calls: Iterable[Sequence[Any]]) -> list[Any]:
+        """Run a script with one sequence of arguments after the other; as :meth:`run`.
+
+        Redis works on one while the next one is made. When one fails, the others are done all the same.
+        """
+        head = ("EVALSHA", self._hash(script), len(keys), *keys)
+        sent: list[tuple[Any, ...]] = []
+
+        def commands() -> Iterator[tuple[Any, ...]]:
+            for args in calls:
+                sent.append((*head, *args))
+                yield sent[-1]
+
+        def ask(line: _Line) -> list[Any]:
+            answers = line.ask_each(commands())
+            for number, answer in enumerate(answers):
+                if isinstance(answer, redis.exceptions.NoScriptError):
+                    answers[number] = line.ask(("EVAL", script, *sent[number][2:]))
+                elif isinstance(answer, redis.ResponseError):
+                    raise answer
+            return answers
+
+        return self._with_line(ask)
+
     def wait(self, *command: Any) -> Any:
         """Run one command that may wait inside Redis, at most :data:`BLOCK_S`; :meth:`wake` ends the wait."""
-        with self._plain_errors(), self._line() as line:
+
+        def ask(line: _Line) -> Any:
             client_id = line.client_id()
             self._waiting_ids.add(client_id)
             try:
                 return line.ask(command)
             finally:
                 self._waiting_ids.discard(client_id)
+
+        return self._with_line(ask)
 
     def wake(self) -> None:
         """End every :meth:`wait` of this process now, with the answer that nothing came."""
@@ -184,9 +228,13 @@ class RedisConnection:
         while self._lines:
             self._lines.pop().hang_up()
 
-    @contextlib.contextmanager
-    def _line(self) -> Iterator[_Line]:
-        """A line that nobody else uses meanwhile."""
+    def _hash(self, script: str) -> str:
+        if (known := self._hashes.get(script)) is None:
+            known = self._hashes[script] = hashlib.sha1(script.encode()).hexdigest()
+        return known
+
+    def _with_line(self, use: Callable[[_Line], _T]) -> _T:
+        """Use a line that nobody else uses meanwhile; what goes wrong is told in our words."""
         if os.getpid() != self._pid:
             # Those of before are the parent's, which may be using them now.
             self._lines, self._pid, self._waiting_ids = [], os.getpid(), set()
@@ -195,15 +243,18 @@ class RedisConnection:
         except IndexError:
             line = _Line(self._client.connection_pool.make_connection())
         try:
-            yield line
-        except redis.ResponseError:
+            answer = use(line)
+        except redis.ResponseError as error:
             self._lines.append(line)
-            raise
-        except BaseException:
+            raise self._refusal(error) from error
+        except BaseException as error:
             # Its answer may still come, and must not become that of the next command.
             line.hang_up()
+            if isinstance(error, redis.RedisError | OSError):
+                raise self._absence(error) from error
             raise
         self._lines.append(line)
+        return answer
 
     def _connect(self, connect_timeout_s: float, answer_timeout_s: float) -> redis.Redis:
         try:
@@ -223,19 +274,14 @@ class RedisConnection:
             ) from None
         return client
 
-    @contextlib.contextmanager
-    def _plain_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except redis.ResponseError as error:
-            if any(words in str(error) for words in _NO_GROUP):
-                raise GroupMissing(f"Redis at {self.address} has no such queue yet: {error}") from error
-            hint = (
-                "; fetch or clear() what waits, or give it more memory" if "maxmemory" in str(error) else ""
-            )
-            raise QueueUnavailable(f"Redis at {self.address} refuses: {error}{hint}") from error
-        except (redis.RedisError, OSError) as error:
-            raise QueueUnavailable(
-                f"Redis at {self.address} does not answer ({type(error).__name__}: "
-                f"{without_password(str(error))}); start it, or check REDIS_URL"
-            ) from error
+    def _refusal(self, error: redis.ResponseError) -> QueueUnavailable:
+        if any(words in str(error) for words in _NO_GROUP):
+            return GroupMissing(f"Redis at {self.address} has no such queue yet: {error}")
+        hint = "; fetch or clear() what waits, or give it more memory" if "maxmemory" in str(error) else ""
+        return QueueUnavailable(f"Redis at {self.address} refuses: {error}{hint}")
+
+    def _absence(self, error: Exception) -> QueueUnavailable:
+        return QueueUnavailable(
+            f"Redis at {self.address} does not answer ({type(error).__name__}: "
+            f"{without_password(str(error))}); start it, or check REDIS_URL"
+        )

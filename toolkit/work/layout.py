@@ -18,6 +18,8 @@ The keys of a queue, all built from its name by :func:`keys_of`:
   newest :data:`KEPT_DEAD`, and fewer when their big tasks have more than :data:`KEPT_DEAD_BYTES`.
 - ``stats``: hash of counters by outcome; ``totals``: how many tasks were ever put, by level, and ``dead``,
   the bytes of big tasks among the dead.
+- ``results:<sender>``: stream of results for one process; ``r``, some of them in msgpack. It reads them, and
+  deletes what it has read when it comes for more.
 - ``body:<task id>``: a big task whose place is ``@``.
 - ``used:<segment>``: bitmap of the slots in use of a segment of shared memory (:mod:`toolkit.work.arena`); a
   task there has the place ``@<segment>:<slot>:<bytes>``.
@@ -31,7 +33,7 @@ GROUP = "workers"
 LEVELS = ("high", "normal", "low")
 STREAMS = [*(f"tasks:{level}" for level in LEVELS), *(f"opened:{level}" for level in LEVELS), "orphans"]
 KEPT_DEAD, KEPT_DEAD_BYTES = 1000, 256_000_000
-DEAD_KEY, BODY_KEY, USED_KEY = len(STREAMS) + 2, len(STREAMS) + 6, len(STREAMS) + 7
+DEAD_KEY, STATS_KEY, TOTALS_KEY, BODY_KEY, USED_KEY = (len(STREAMS) + place for place in (2, 3, 4, 6, 7))
 """Places in :func:`keys_of` that are used outside the scripts."""
 
 COMMON = """
@@ -152,9 +154,10 @@ local function mark(place, bit)
 end
 
 -- A body that lies apart is needed no more.
-local function forget(task)
-    if task.b == '@' then redis.call('UNLINK', body_prefix .. task.i) else mark(task.b, 0) end
+local function forget_body(id, place)
+    if place == '@' then redis.call('UNLINK', body_prefix .. id) else mark(place, 0) end
 end
+local function forget(task) forget_body(task.i, task.b) end
 
 -- A dead letter gives its slot of shared memory back if its body was brought to Redis.
 local function keep_dead_body(fields)

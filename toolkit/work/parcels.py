@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import msgpack
@@ -25,9 +27,9 @@ class Entry(NamedTuple):
         entry_id: its place, or that of its parcel, in the stream.
         part, parts: which of how many in its parcel it is, from 1; 1 of 1 where it is alone.
         task_id: the id its sender was given.
-        result_key: the list its result is to be put on; "" for none.
-        place: where the encoded task lies; b"" when it lies in its entry.
-        body: the encoded task.
+        body: the encoded task; b"" when it lies apart.
+        place: where it lies then; b"" when it lies in its entry.
+        result_key: the stream its result is to be put on; "" for none.
         attempt: 1 when it is in hand for the first time.
         is_orphan: whether it was taken over from a holder that died.
         is_expired: whether its deadline has passed.
@@ -39,9 +41,9 @@ class Entry(NamedTuple):
     part: int
     parts: int
     task_id: str
-    result_key: str
-    place: bytes
     body: bytes | memoryview
+    place: bytes
+    result_key: str
     attempt: int
     is_orphan: bool
     is_expired: bool
@@ -58,40 +60,48 @@ class Finished(NamedTuple):
     traceback: str = ""
 
 
-def parcels(ids_and_bodies: Sequence[tuple[str, bytes]], most_tasks: int) -> list[Any]:
+def parcels(
+    task_ids: Sequence[str], bodies: Sequence[bytes], most_tasks: int = PARCEL_TASKS
+) -> Iterator[tuple[int, str | bytes, bytes]]:
     """Tasks by up to ``most_tasks`` in a parcel, in order; those with a key of their own in Redis go alone.
 
     Args:
-        ids_and_bodies: the encoded task or, where that lies apart, its place.
+        task_ids: their ids.
+        bodies: the encoded tasks or, where one lies apart, its place.
         most_tasks: in one parcel.
 
-    Returns:
-        Three values for :data:`toolkit.work.scripts.PUT` for each parcel or single task.
+    Yields:
+        For each parcel the number of its tasks, the packed places among them or b"", and the parcel; for a
+        single task 1, its id, and the task or its place.
     """
-    args: list[Any] = []
-    parcel: list[str | bytes] = []
+    at = 0
+    while at < len(bodies):
+        some = _first_parcel(bodies[at : at + most_tasks])
+        ids = task_ids[at : at + len(some)]
+        at += len(some)
+        if len(some) == 1:
+            yield 1, ids[0], some[0]
+            continue
+        parcel: list[str | bytes] = [b""] * (2 * len(some))
+        parcel[::2], parcel[1::2] = ids, some
+        places = [body for body in some if body.startswith(IN_REDIS)]
+        yield len(some), pack(places) if places else b"", pack(parcel)
+
+
+def _first_parcel(bodies: Sequence[bytes]) -> Sequence[bytes]:
+    if IN_REDIS not in bodies and sum(map(len, bodies)) <= _PARCEL_BYTES:
+        return bodies
     size = 0
-    for task_id, body in ids_and_bodies:
-        is_full = len(parcel) >= 2 * most_tasks or size + len(body) > _PARCEL_BYTES
-        if parcel and (is_full or body == IN_REDIS):
-            args += _wrapped(parcel)
-            parcel, size = [], 0
+    for number, body in enumerate(bodies):
+        size += len(body)
+        if number and (size > _PARCEL_BYTES or body == IN_REDIS):
+            return bodies[:number]
         if body == IN_REDIS:
-            args += (1, task_id, body)
-        else:
-            parcel += (task_id, body)
-            size += len(body)
-    return [*args, *_wrapped(parcel)] if parcel else args
+            return bodies[:1]
+    return bodies
 
 
-def _wrapped(parcel: list[Any]) -> tuple[Any, ...]:
-    if len(parcel) == 2:
-        return 1, *parcel
-    places = [body for body in parcel[1::2] if body.startswith(IN_REDIS)]
-    return len(parcel) // 2, pack(places) if places else "", pack(parcel)
-
-
-def pack(values: list[Any]) -> bytes:
+def pack(values: Sequence[Any]) -> bytes:
     """Numbers and bytes in one value, bytes as texts of the old kind, which the Lua inside Redis can read."""
     return msgpack.packb(values, use_bin_type=False)
 
@@ -104,6 +114,11 @@ def unpack(parcel: bytes) -> list[bytes]:
         parts = None
     is_good = isinstance(parts, list) and set(map(type, parts)) <= {bytes}
     return parts if is_good else [parcel]
+
+
+def number_of_tasks(fields: list[bytes]) -> int:
+    """How many tasks are in an entry."""
+    return max(1, _number(fields[fields.index(b"n") + 1])) if b"n" in fields[::2] else 1
 
 
 def tasks_of(
@@ -119,32 +134,37 @@ def tasks_of(
     if len(parts) % 2:
         parts = [entry_id, _UNREADABLE]
     number = len(parts) // 2
-    for part, task_id, body in zip(range(1, number + 1), parts[::2], parts[1::2], strict=True):
-        place = body if body.startswith(IN_REDIS) else b""
-        yield Entry(
-            stream,
-            entry_id,
-            part,
-            number,
-            task_id.decode(errors="replace"),
-            result_key,
-            place,
-            b"" if place else body,
-            attempt,
-            is_orphan,
-            is_expired,
-            waited_ms,
-        )
+    task_ids = [task_id.decode(errors="replace") for task_id in parts[::2]]
+    bodies: list[bytes] = parts[1::2]
+    places = [body if body.startswith(IN_REDIS) else b"" for body in bodies]
+    bodies = [b"" if place else body for place, body in zip(places, bodies, strict=True)]
+    same = map(repeat, (result_key, attempt, is_orphan, is_expired, waited_ms))
+    rows = zip(
+        repeat(stream),
+        repeat(entry_id),
+        range(1, number + 1),
+        repeat(number),
+        task_ids,
+        bodies,
+        places,
+        *same,
+    )
+    # Half the time of calling Entry for each.
+    return map(partial(tuple.__new__, Entry), rows)
 
 
-def alike(finished: Iterable[Finished]) -> Iterable[list[Finished]]:
+def alike(finished: Iterable[Finished]) -> list[list[Finished]]:
     """Ends that one acknowledgement can tell: of one entry, with one outcome; a failure is told alone."""
     groups: dict[Any, list[Finished]] = {}
     for end in finished:
-        entry = end.entry
-        alone = entry.part if end.outcome == "failed" else 0
-        groups.setdefault((entry.entry_id, entry.stream, end.outcome, alone), []).append(end)
-    return groups.values()
+        stream, entry_id, part, *_ = end[0]
+        outcome = end[1]
+        key = (entry_id, stream, outcome, part if outcome == "failed" else 0)
+        if (group := groups.get(key)) is None:
+            groups[key] = [end]
+        else:
+            group.append(end)
+    return list(groups.values())
 
 
 def _number(text: bytes | None) -> int:

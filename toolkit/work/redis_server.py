@@ -23,7 +23,7 @@ from toolkit.errors import QueueUnavailable
 _log = logging.getLogger(__name__)
 
 OLDEST_VERSION = (6, 2)
-"""XAUTOCLAIM, and LPOP with a count, came with Redis 6.2."""
+"""XPENDING with IDLE came with Redis 6.2."""
 
 _SHARED_MEMORY = "/dev/shm"
 _START_TIMEOUT_S = 10.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import threading
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from toolkit.errors import ConfigError, TaskError
-from toolkit.work.codec import decode
+from toolkit.work.codec import decode_all
 from toolkit.work.streams import TaskStreams
 
 _T = TypeVar("_T")
@@ -22,9 +23,8 @@ _log = logging.getLogger(__name__)
 class TaskHandle(str):
     """The id of a submitted task, a text, that can also be asked for the task's result."""
 
-    __slots__ = ("__weakref__", "_box", "_record")
-    _box: ResultBox
-    _record: dict[str, Any] | None
+    __slots__ = ("_sent",)
+    _sent: _Sent
 
     def result(self, timeout: float | None = None) -> Any:
         """What the handler returned; waits for it.
@@ -44,17 +44,24 @@ class TaskHandle(str):
 
     def record(self, timeout: float | None = None) -> dict[str, Any]:
         """The whole result, as ``get_results`` gives it. Waits and raises as :meth:`result`."""
-        if self._record is None:
-            self._box.wait_for(self, timeout)
-        if self._record is None:
+        record = self._sent.records.get(self) or self._sent.box.wait_for(self, timeout)
+        if record is None:
             raise TimeoutError(f"task {self} has no result after {timeout} s; it goes on, ask again")
-        return self._record
+        return record
 
     def is_done(self) -> bool:
         """Whether :meth:`result` would be back at once."""
-        if self._record is None:
-            self._box.wait_for(self, 0.0)
-        return self._record is not None
+        return self in self._sent.records or self._sent.box.wait_for(self, 0.0) is not None
+
+
+class _Sent:
+    """Tasks that were sent together: their records, kept as long as somebody holds one of their handles."""
+
+    __slots__ = ("__weakref__", "box", "records")
+
+    def __init__(self, box: ResultBox) -> None:
+        self.box = box
+        self.records: dict[str, dict[str, Any]] = {}
 
 
 class ResultBox:
@@ -66,18 +73,21 @@ class ResultBox:
     def __init__(self, streams: TaskStreams) -> None:
         self._streams = streams
         self._arrived: dict[str, dict[str, Any]] = {}
-        self._handles: weakref.WeakValueDictionary[str, TaskHandle] = weakref.WeakValueDictionary()
+        # By what the ids of their tasks begin with; a reference for each task would cost as much as all else.
+        self._sent: weakref.WeakValueDictionary[str, _Sent] = weakref.WeakValueDictionary()
         self._outstanding = 0
         self._is_reading = False
         self._changed = threading.Condition()
 
     def handles(self, task_ids: list[str]) -> list[TaskHandle]:
-        """Handles for tasks about to be sent."""
-        handles = [TaskHandle(task_id) for task_id in task_ids]
+        """Handles for tasks about to be sent, whose ids are alike up to their last dash."""
+        handles = list(map(TaskHandle, task_ids))
+        sent = _Sent(self)
         for handle in handles:
-            handle._box, handle._record = self, None
+            handle._sent = sent
         with self._changed:
-            self._handles.update(dict(zip(task_ids, handles, strict=True)))
+            if handles:
+                self._sent[_stem(handles[0])] = sent
             self._outstanding += len(handles)
         return handles
 
@@ -86,11 +96,14 @@ class ResultBox:
         with self._changed:
             self._outstanding -= number
 
-    def wait_for(self, handle: TaskHandle, timeout: float | None) -> None:
-        """Until this handle has its record, or the time is up."""
-        self._wait(
-            lambda: handle._record or self._take([str(handle)] if handle in self._arrived else []), timeout
-        )
+    def wait_for(self, handle: TaskHandle, timeout: float | None) -> dict[str, Any] | None:
+        """The record of this handle; None when the time is up."""
+
+        def found() -> dict[str, Any] | None:
+            self._take([handle] if handle in self._arrived else [])
+            return handle._sent.records.get(handle)
+
+        return self._wait(found, timeout)
 
     def wait_for_any(self, handles: Iterable[TaskHandle], timeout: float | None) -> list[TaskHandle]:
         """Those of the handles that have their record: at least one, or none when the time is up."""
@@ -98,7 +111,7 @@ class ResultBox:
         def found() -> list[TaskHandle]:
             self._take([handle for handle in handles if handle in self._arrived])
             # Another thread may have fetched some of them with collect().
-            return [handle for handle in handles if handle._record is not None]
+            return [handle for handle in handles if handle in handle._sent.records]
 
         return self._wait(found, timeout) or []
 
@@ -107,17 +120,21 @@ class ResultBox:
 
         def enough() -> list[dict[str, Any]] | None:
             is_enough = len(self._arrived) >= max_results or self._outstanding <= 0
-            return self._take(list(self._arrived)[:max_results]) if is_enough and self._arrived else None
+            return self._take_first(max_results) if is_enough and self._arrived else None
 
         found = self._wait(enough, timeout or 0.0, is_over=lambda: self._outstanding <= 0)
         with self._changed:
-            return found or self._take(list(self._arrived)[:max_results])
+            return found or self._take_first(max_results)
+
+    def _take_first(self, max_results: int) -> list[dict[str, Any]]:
+        return self._take(list(itertools.islice(self._arrived, max(0, max_results))))
 
     def _take(self, task_ids: list[str]) -> list[dict[str, Any]]:
-        records = [self._arrived.pop(task_id) for task_id in task_ids]
-        for task_id, record in zip(task_ids, records, strict=True):
-            if (handle := self._handles.get(task_id)) is not None:
-                handle._record = record
+        records = list(map(self._arrived.pop, task_ids))
+        if self._sent:
+            for task_id, record in zip(task_ids, records, strict=True):
+                if (sent := self._sent.get(_stem(task_id))) is not None:
+                    sent.records[task_id] = record
         return records
 
     def _wait(
@@ -146,23 +163,39 @@ class ResultBox:
         """Fetch some results; whether more may be there already."""
         bodies: list[bytes] = []
         try:
-            bodies, is_more = self._streams.pop_results(timeout_s)
+            bodies, is_more = self._streams.next_results(timeout_s)
             return is_more
         finally:
+            records = {record["task_id"]: record for record in _records(bodies)}
             with self._changed:
-                self._arrived.update(filter(None, map(_read_record, bodies)))
+                self._arrived.update(records)
                 self._outstanding -= len(bodies)
                 self._is_reading = False
                 self._changed.notify_all()
 
 
-def _read_record(body: bytes) -> tuple[str, dict[str, Any]] | None:
+def _stem(task_id: str) -> str:
+    """What is alike in the ids of tasks that were sent together."""
+    return task_id.rpartition("-")[0]
+
+
+def _records(bodies: list[bytes]) -> list[dict[str, Any]]:
+    """Results as the workers wrote them, read; those that cannot be read are left out."""
     try:
-        record = decode(body, "result")
-        return record["task_id"], record
-    except (TaskError, KeyError, TypeError) as error:
-        _log.warning("a result that cannot be read was let go: %s", error)
-        return None
+        return list(map(_record, decode_all(bodies, "result")))
+    except TaskError as error:
+        if len(bodies) == 1:
+            _log.warning("a result that cannot be read was let go: %s", error)
+            return []
+        return [record for body in bodies for record in _records([body])]
+
+
+def _record(fields: Any) -> dict[str, Any]:
+    if not isinstance(fields, list) or len(fields) != 5 or not isinstance(fields[0], str):
+        raise TaskError(f"a result is a list of five that begins with an id, got a {type(fields).__name__}")
+    task_id, task_type, status, value, attempts = fields
+    name = "result" if status == "done" else "error"
+    return {"task_id": task_id, "type": task_type, "status": status, name: value, "attempts": attempts}
 
 
 def as_completed(handles: Iterable[TaskHandle], timeout: float | None = None) -> Iterator[TaskHandle]:
@@ -175,7 +208,7 @@ def as_completed(handles: Iterable[TaskHandle], timeout: float | None = None) ->
     """
     waiting = {str(handle): handle for handle in handles}
     deadline = math.inf if timeout is None else time.monotonic() + timeout
-    boxes = {id(handle._box): handle._box for handle in waiting.values()}
+    boxes = {id(handle._sent.box): handle._sent.box for handle in waiting.values()}
     if len(boxes) > 1:
         raise ConfigError(
             f"as_completed takes handles of one queue, got {len(boxes)}; call it once per queue"

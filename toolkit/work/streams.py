@@ -15,15 +15,21 @@ from toolkit.work import layout, scripts, upkeep
 from toolkit.work.bodies import APART_BYTES, IN_REDIS, Bodies
 from toolkit.work.codec import Encoded, as_bytes
 from toolkit.work.connection import BLOCK_S, GroupMissing, RedisConnection
-from toolkit.work.parcels import PARCEL_TASKS, Entry, Finished, alike, pack, parcels, tasks_of, unpack
+from toolkit.work.parcels import (
+    PARCEL_TASKS,
+    Entry,
+    Finished,
+    alike,
+    number_of_tasks,
+    pack,
+    parcels,
+    tasks_of,
+    unpack,
+)
 
 _LONG_AGO_MS = 86_400_000
 _LOOK_FOR_STALE_S = 1.0
-_BULKS_AT_ONCE = 10
-
-
-def _nothing() -> None:
-    pass
+_READ_AT_ONCE = 10
 
 
 class TaskStreams:
@@ -36,6 +42,9 @@ class TaskStreams:
         results_expire_s: results that nobody fetches are deleted after this time.
     """
 
+    _read_up_to: bytes
+    _has_read: list[bytes]
+
     def __init__(
         self, connection: RedisConnection, name: str, lease_s: float, results_expire_s: float
     ) -> None:
@@ -45,24 +54,43 @@ class TaskStreams:
         self._expire_ms = max(1, round(results_expire_s * 1000))
         self._bodies = Bodies(connection, self._keys[layout.BODY_KEY], self._keys[layout.USED_KEY])
         self._look_for_stale_at = 0.0
+        streams = self._keys[: len(layout.STREAMS)]
+        self._waited_for = ("STREAMS", *streams, *">" * len(streams))
+        self._stream_numbers = {key.encode(): number for number, key in enumerate(streams, start=1)}
         self._become_new()
 
     def new_ids(self, number: int) -> list[str]:
-        """Ids that no other process will ever give."""
+        """Ids that no other process will ever give, alike up to their last dash."""
         if os.getpid() != self._pid:
             self._become_new()
-        return [f"{self._prefix}-{n}" for n in itertools.islice(self._numbers, number)]
+        stem = f"{self._prefix}-{next(self._numbers)}-"
+        return [f"{stem}{n}" for n in range(number)]
 
     @property
     def result_key(self) -> str:
         """Key of the list on which results for this process are put."""
         if os.getpid() != self._pid:
             self._become_new()
-        return f"{self._keys[0].rsplit(':', 2)[0]}:results:{self._prefix}"
+        return self._result_key
+
+    def put_small(
+        self, task_ids: Sequence[str], bodies: Sequence[bytes], level: int, result_key: str = ""
+    ) -> None:
+        """Add tasks of less than :data:`APART_BYTES` in order, to be taken now; the cheap way."""
+        keys = [self._keys[level - 1], self._keys[layout.TOTALS_KEY], self._keys[layout.STATS_KEY]]
+        if len(bodies) == 1:
+            self._connection.run(scripts.PUT_SMALL, keys, level, 1, task_ids[0], result_key, bodies[0])
+        else:
+            calls = (
+                (level, number, task_id, result_key, body)
+                for number, task_id, body in parcels(task_ids, bodies)
+            )
+            self._connection.run_each(scripts.PUT_SMALL, keys, calls)
 
     def put(
         self,
-        ids_and_bodies: Sequence[tuple[str, Encoded]],
+        task_ids: Sequence[str],
+        bodies: Sequence[Encoded],
         level: int,
         result_key: str = "",
         delay_s: float = 0.0,
@@ -81,13 +109,13 @@ class TaskStreams:
             self._expire_ms,
         ]
         most_tasks = 1 if settings[1] or max_waiting else PARCEL_TASKS
-        big = [pair for pair in ids_and_bodies if len(pair[1]) >= APART_BYTES]
-        if not big:
-            small = [(task_id, as_bytes(body)) for task_id, body in ids_and_bodies]
-            return self._run(scripts.PUT, *settings, pack(parcels(small, most_tasks)))
+        big = [pair for pair in zip(task_ids, bodies, strict=True) if len(pair[1]) >= APART_BYTES]
         with self._bodies.stored(big) as stored:
-            small = [(i, stored.places.get(i) or as_bytes(body)) for i, body in ids_and_bodies]
-            items = pack(parcels(small, most_tasks))
+            small = [
+                stored.places.get(task_id) or as_bytes(body)
+                for task_id, body in zip(task_ids, bodies, strict=True)
+            ]
+            items = pack(list(itertools.chain.from_iterable(parcels(task_ids, small, most_tasks))))
             return self._run(scripts.PUT, *settings, items, meanwhile=stored.write)
 
     def take(
@@ -131,17 +159,18 @@ class TaskStreams:
     def finish(self, finished: Iterable[Finished]) -> int:
         """Store the results and let the tasks go; returns how many another worker had finished before."""
         args: list[Any] = [self._expire_ms, layout.KEPT_DEAD, layout.KEPT_DEAD_BYTES]
-        groups = list(alike(finished))
+        groups = alike(finished)
         # They may be dead for long: shared memory is for those that move.
         failed = [ends[0].entry for ends in groups if ends[0].outcome == "failed" and ends[0].entry.place]
         bodies = [(entry.task_id, self.body_of(entry)) for entry in failed if entry.place != IN_REDIS]
         self._bodies.keep_in_redis((task_id, body) for task_id, body in bodies if body)
         for ends in groups:
             entry, outcome, _, error, traceback = ends[0]
-            args += (entry.stream, entry.entry_id, entry.parts, outcome, entry.result_key, error, traceback)
-            told = [value for end in ends for value in (end.entry.part, end.result)]
+            args += (entry.stream, entry.entry_id, entry.parts, len(ends), outcome, entry.result_key)
             apart = [text for end in ends for text in (end.entry.task_id, end.entry.place)]
-            args += (pack(apart) if any(end.entry.place for end in ends) else "", pack(told))
+            args += (error, traceback, pack(apart) if any(end.entry.place for end in ends) else "")
+            args.append(pack([end.entry.part for end in ends]))
+            args.append(pack([end.result for end in ends]) if entry.result_key else "")
         return self._run(scripts.FINISH, *args) if groups else 0
 
     def put_back(self, entries: Iterable[Entry], delay_s: float = 0.0, is_retry: bool = False) -> int:
@@ -211,21 +240,31 @@ class TaskStreams:
     def retire(self) -> None:
         """Forget this consumer; what it still holds goes to others when the lease ends."""
         self._bodies.close()
-        self._run(upkeep.RETIRE, self.consumer)
+        self._run(upkeep.RETIRE, self.consumer, self.result_key, *self._has_read)
+        self._has_read = []
 
-    def pop_results(self, timeout_s: float) -> tuple[list[bytes], bool]:
-        """Fetch some results for this process, oldest first; wait up to ``timeout_s`` for the first ones.
+    def next_results(self, timeout_s: float) -> tuple[list[bytes], bool]:
+        """Read the next results for this process, oldest first; wait up to ``timeout_s`` for the first ones.
+
+        Not safe to use from several threads. What it gave is deleted by the next call, so that what was lost
+        on its way with a connection is read again.
 
         Returns:
             The results, and whether more may be there already.
         """
         key = self.result_key
-        bulks = self._connection.call("LPOP", key, _BULKS_AT_ONCE)
-        if not bulks and timeout_s > 0:
-            first = self._connection.call("BLPOP", key, max(0.001, min(timeout_s, BLOCK_S)))
-            bulks = first and [first[1]]
-        bulks = bulks or []
-        return [result for bulk in bulks for result in unpack(bulk)], len(bulks) == _BULKS_AT_ONCE
+        wait_ms = _ms(min(timeout_s, BLOCK_S))
+        block = ["BLOCK", wait_ms] if wait_ms else []
+        read = ("XREAD", "COUNT", _READ_AT_ONCE, *block, "STREAMS", key, self._read_up_to)
+        if self._has_read:
+            _, answer = self._connection.call_all([("XDEL", key, *self._has_read), read])
+        else:
+            answer = self._connection.call(*read)
+        entries = answer[0][1] if answer else []
+        self._has_read = [entry_id for entry_id, _ in entries]
+        self._read_up_to = self._has_read[-1] if entries else self._read_up_to
+        results = [result for _, fields in entries for packed in fields[1::2] for result in unpack(packed)]
+        return results, len(entries) == _READ_AT_ONCE
 
     def _become_new(self) -> None:
         # A forked child is another consumer with other ids: it must not answer for its parent.
@@ -233,6 +272,8 @@ class TaskStreams:
         self._prefix = uuid.uuid4().hex[:12]
         self._numbers = itertools.count(1)
         self._consumer = f"{socket.gethostname()}-{self._pid}-{self._prefix}"
+        self._result_key = f"{self._keys[0].rsplit(':', 2)[0]}:results:{self._prefix}"
+        self._read_up_to, self._has_read = b"0", []
 
     def _stale_ms(self) -> int:
         """The lease when it is time to look for tasks of dead workers; else 0, as looking costs."""
@@ -244,19 +285,17 @@ class TaskStreams:
 
     def _wait_for_new(self, wait_s: float, most_tasks: int) -> tuple[list[Any], bool]:
         """What came; or nothing, and that it was more than wanted and can be taken in pieces now."""
-        streams = self._keys[: len(layout.STREAMS)]
-        command = ["XREADGROUP", "GROUP", layout.GROUP, self.consumer, "COUNT", 1]
-        command += ["BLOCK", max(1, round(wait_s * 1000)), "STREAMS", *streams, *">" * len(streams)]
-        numbers = {key.encode(): number for number, key in enumerate(streams, start=1)}
+        wait_ms = max(1, round(wait_s * 1000))
+        command = ("XREADGROUP", "GROUP", layout.GROUP, self.consumer, "COUNT", 1, "BLOCK", wait_ms)
         try:
-            answer = self._connection.wait(*command) or []
+            answer = self._connection.wait(*command, *self._waited_for) or []
         except GroupMissing:
             return [], False
-        rows = [[numbers[key], 1, entries] for key, entries in answer]
-        entries = self._entries(rows, 0)
-        if len(entries) <= most_tasks:
+        rows = [[self._stream_numbers[key], 1, entries] for key, entries in answer]
+        tasks = sum(number_of_tasks(fields) for _, _, entries in rows for _, fields in entries)
+        if tasks <= most_tasks:
             return rows, False
-        places = dict.fromkeys((entry.stream, entry.entry_id) for entry in entries)
+        places = [(stream, entry_id) for stream, _, entries in rows for entry_id, _ in entries]
         self._run(scripts.OPEN, *itertools.chain.from_iterable(places))
         return [], True
 
@@ -275,7 +314,7 @@ class TaskStreams:
         bodies = iter(self._bodies.fetch(in_redis))
         return [entry._replace(body=next(bodies)) if entry.place == IN_REDIS else entry for entry in entries]
 
-    def _run(self, script: str, *args: Any, meanwhile: Callable[[], None] = _nothing) -> Any:
+    def _run(self, script: str, *args: Any, meanwhile: Callable[[], None] | None = None) -> Any:
         try:
             return self._connection.run(script, self._keys, *args, meanwhile=meanwhile)
         except GroupMissing:

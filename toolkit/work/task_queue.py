@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 from toolkit.errors import ConfigError, QueueFull, QueueUnavailable, TaskError, did_you_mean
-from toolkit.work.codec import MAX_TASK_BYTES, Encoded, encode_pieces
+from toolkit.work.bodies import APART_BYTES
+from toolkit.work.codec import MAX_TASK_BYTES, Encoded, as_bytes, encode_all
 from toolkit.work.connection import RedisConnection
 from toolkit.work.dead_letters import DeadLetters
 from toolkit.work.in_hand import Task, TaskInHand
@@ -144,7 +145,7 @@ class TaskQueue:
         deadline_s: float | None = None,
     ) -> list[str]:
         """Put many tasks at the end of the queue, in order and in bulk; as :meth:`enqueue`."""
-        bodies = [self._encode(task) for task in tasks]
+        bodies = self._encode(tasks)
         task_ids = self._streams.new_ids(len(bodies))
         self._put(task_ids, bodies, "", priority, delay_s, deadline_s)
         return task_ids
@@ -162,10 +163,11 @@ class TaskQueue:
         deadline_s: float | None = None,
     ) -> list[TaskHandle]:
         """As :meth:`enqueue_many`, and the results come back: ask the handles, or :meth:`get_results`."""
-        bodies = [self._encode(task) for task in tasks]
-        handles = self._results.handles(self._streams.new_ids(len(bodies)))
+        bodies = self._encode(tasks)
+        task_ids = self._streams.new_ids(len(bodies))
+        handles = self._results.handles(task_ids)
         try:
-            self._put(handles, bodies, self._streams.result_key, priority, delay_s, deadline_s)
+            self._put(task_ids, bodies, self._streams.result_key, priority, delay_s, deadline_s)
         except (QueueFull, QueueUnavailable):
             self._results.forget(len(handles))
             raise
@@ -174,8 +176,8 @@ class TaskQueue:
     def get_results(self, max_results: int = 10, timeout: float | None = None) -> list[dict[str, Any]]:
         """Fetch results of submitted tasks, each once, in the order in which they came.
 
-        The one thing here that is done at most once: results that Redis hands over in the moment it or the
-        connection to it dies are gone, though their tasks were done and are counted so.
+        Results that are on their way when Redis or the connection to it dies are not lost: the next call has
+        them.
 
         Args:
             max_results: the most to fetch.
@@ -335,16 +337,18 @@ class TaskQueue:
             self._streams.retire()
         self._connection.close()
 
-    def _encode(self, task: Task) -> Encoded:
-        if not isinstance(task, dict):
-            raise TaskError(
-                f"a task is a dict, got a {type(task).__name__}; wrap it: {{'type': ..., 'data': ...}}"
-            )
-        return encode_pieces(task, self._max_task_bytes)
+    def _encode(self, tasks: Iterable[Task]) -> list[Encoded]:
+        tasks = list(tasks)
+        for task in tasks:
+            if not isinstance(task, dict):
+                raise TaskError(
+                    f"a task is a dict, got a {type(task).__name__}; wrap it: {{'type': ..., 'data': ...}}"
+                )
+        return encode_all(tasks, self._max_task_bytes)
 
     def _put(
         self,
-        task_ids: list[Any],
+        task_ids: list[str],
         bodies: list[Encoded],
         result_key: str,
         priority: str,
@@ -357,22 +361,30 @@ class TaskQueue:
             raise ConfigError(
                 f"delay_s must be 0 or more and deadline_s above 0, got {delay_s} and {deadline_s}"
             )
-        waiting = list(zip(task_ids, bodies, strict=True))
-        while waiting:
-            bulk = _first_bulk(waiting)
+        level = LEVELS.index(priority) + 1
+        is_plain = not (delay_s or deadline_s or self._max_waiting)
+        at = 0
+        while at < len(bodies):
+            bulk = _first_bulk(bodies[at : at + _PUT_AT_ONCE])
+            ids = task_ids[at : at + len(bulk)]
+            if is_plain and max(map(len, bulk)) < APART_BYTES:
+                self._streams.put_small(ids, list(map(as_bytes, bulk)), level, result_key)
+                at += len(bulk)
+                continue
             put = self._streams.put(
+                ids,
                 bulk,
-                LEVELS.index(priority) + 1,
+                level,
                 result_key,
                 delay_s,
                 deadline_s or 0.0,
                 self._max_waiting,
                 self._when_full == "drop_oldest",
             )
-            waiting = waiting[put:]
+            at += put
             if put < len(bulk) and self._when_full == "refuse":
                 raise QueueFull(
-                    f"queue {self.name!r} holds its {self._max_waiting} tasks; {len(waiting)} of "
+                    f"queue {self.name!r} holds its {self._max_waiting} tasks; {len(bodies) - at} of "
                     f"{len(bodies)} were refused: take some, raise max_waiting, or choose another when_full"
                 )
             if put < len(bulk):
@@ -394,11 +406,11 @@ _COUNTERS = (
 )
 
 
-def _first_bulk(waiting: list[tuple[Any, Encoded]]) -> list[tuple[Any, Encoded]]:
+def _first_bulk(bodies: list[Encoded]) -> list[Encoded]:
     """As many of the first tasks as one command may carry; at least one."""
     total = 0
-    for number, (_, body) in enumerate(waiting[:_PUT_AT_ONCE]):
+    for number, body in enumerate(bodies):
         total += len(body)
         if number and total > _PUT_AT_ONCE_BYTES:
-            return waiting[:number]
-    return waiting[:_PUT_AT_ONCE]
+            return bodies[:number]
+    return bodies

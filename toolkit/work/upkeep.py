@@ -101,6 +101,9 @@ return settled
 RETIRE = (
     COMMON
     + """
+-- consumer, its result key, ids of the results it has read...
+if #ARGV > 2 then redis.call('XDEL', unpack(ARGV, 2)) end
+if redis.call('XLEN', ARGV[2]) == 0 then redis.call('UNLINK', ARGV[2]) end
 -- Deleting a consumer deletes what it holds; one that still holds something is left for others to take over.
 for _, stream in ipairs(streams) do
     if #redis.call('XPENDING', stream, group, '-', '+', 1, ARGV[1]) == 0 then
