@@ -20,6 +20,7 @@ from toolkit.models.network import Classifier, FaceNetwork, PictureNetwork
 from toolkit.models.runtime import RUNTIMES, Runtime, open_runtime
 from toolkit.models.runtimes.base import Cores, as_arrays, difference, usable_threads
 from toolkit.models.runtimes.folded import FoldedNetwork, fold
+from toolkit.models.runtimes.onnx_file import export_onnx
 from toolkit.models.runtimes.onnx_runtime import OnnxRuntime
 from toolkit.models.runtimes.openvino_runtime import OpenVinoRuntime, pieces
 
@@ -250,3 +251,24 @@ def test_threads_are_those_this_process_may_use() -> None:
     assert usable_threads() >= 1
     with pytest.raises(ConfigError, match="threads must be at least 1, got 0"):
         usable_threads(0)
+
+
+def test_a_signal_after_a_runtime_was_let_go_in_another_thread_does_not_end_the_process(
+    tmp_path: Path, network: FaceNetwork
+) -> None:
+    export_onnx(network, SIDE_PX, tmp_path / "model.onnx")
+    script = """
+import signal, sys, threading
+from pathlib import Path
+from toolkit.models.runtimes.openvino_runtime import OpenVinoRuntime
+runtimes = [OpenVinoRuntime(Path(sys.argv[1]), int(sys.argv[2]), 1)]
+letting_go = threading.Thread(target=runtimes.clear)
+letting_go.start()
+letting_go.join()
+signal.signal(signal.SIGTERM, lambda *_: print("interrupted"))
+signal.raise_signal(signal.SIGTERM)
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "model.onnx"), str(SIDE_PX)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    assert (ended.returncode, ended.stdout.strip()) == (0, "interrupted"), ended.stderr

@@ -19,7 +19,12 @@ from toolkit.models.runtimes.base import Outputs, Runtime, difference, usable_th
 from toolkit.models.runtimes.eager import EagerRuntime
 from toolkit.models.runtimes.onnx_file import INPUT, export_onnx
 from toolkit.models.runtimes.onnx_runtime import OnnxRuntime
-from toolkit.models.runtimes.openvino_runtime import OpenVinoRuntime, load_openvino
+from toolkit.models.runtimes.openvino_runtime import (
+    OpenVinoRuntime,
+    in_a_thread_of_its_own,
+    load_openvino,
+    openvino_core,
+)
 
 KINDS = ("onnx", "openvino", "openvino-int8")
 
@@ -145,7 +150,7 @@ def _open(kind: str, path: Path, size_px: int, threads: int) -> Runtime:
 def _to_openvino(onnx: Path, calibration_nhwc: np.ndarray | None) -> Path:
     """OpenVINO's own pair of files in place of the ONNX one."""
     openvino = load_openvino()
-    model = openvino.Core().read_model(onnx)
+    model = openvino_core().read_model(onnx)
     if calibration_nhwc is not None:
         model = quantized(model, calibration_nhwc)
     path = onnx.with_suffix(".xml")
@@ -175,7 +180,9 @@ def quantized(model: Any, calibration_nhwc: np.ndarray) -> Any:
     dataset = nncf.Dataset([picture[None] for picture in calibration_nhwc])
     # MIXED keeps the sign of activations, which swish-like functions need.
     preset = nncf.QuantizationPreset.MIXED
-    return nncf.quantize(model, dataset, preset=preset, subset_size=len(calibration_nhwc))
+    return in_a_thread_of_its_own(
+        lambda: nncf.quantize(model, dataset, preset=preset, subset_size=len(calibration_nhwc))
+    )
 
 
 def _of_the_median_picture(outputs: Outputs, reference: Outputs) -> float:

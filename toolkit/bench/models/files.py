@@ -16,7 +16,7 @@ from toolkit.models.checkpoint import SHIPPED, Checkpoint
 from toolkit.models.export import quantized
 from toolkit.models.network import Classifier, PictureNetwork
 from toolkit.models.runtimes.onnx_file import INPUT, export_onnx
-from toolkit.models.runtimes.openvino_runtime import load_openvino
+from toolkit.models.runtimes.openvino_runtime import load_openvino, openvino_core
 
 CLASSIFIER_PX = 224
 
@@ -74,7 +74,7 @@ def _write(network: PictureNetwork, size_px: int, folder: Path, needed: Collecti
         openvino = load_openvino()
         shape = (_CALIBRATION_PICTURES, size_px, size_px, 3)
         noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-        model = quantized(openvino.Core().read_model(folder / FOLDED), noise)
+        model = quantized(openvino_core().read_model(folder / FOLDED), noise)
         openvino.save_model(model, folder / INT8, compress_to_fp16=False)
 
 

@@ -12,7 +12,7 @@ from toolkit.models.runtimes.onnx_runtime import OnnxRuntime
 from toolkit.models.runtimes.openvino_runtime import (
     OpenVinoHalfRuntime,
     OpenVinoRuntime,
-    load_openvino,
+    openvino_core,
 )
 
 
@@ -49,14 +49,14 @@ def onnxruntime_plain(folder: Path, settings: dict[str, Any]) -> Any:
 
 def openvino_plain(folder: Path, settings: dict[str, Any]) -> Any:
     """Compiled as it was read, the size of batches left open, in single precision."""
-    core = load_openvino().Core()
+    core = openvino_core()
     hints = {"INFERENCE_NUM_THREADS": settings["threads"], "INFERENCE_PRECISION_HINT": "f32"}
     return core.compile_model(folder / PLAIN, "CPU", hints)
 
 
 def network_alone(folder: Path, settings: dict[str, Any]) -> Any:
     """The network in OpenVINO for this one size of batch, on floats that are there already."""
-    core = load_openvino().Core()
+    core = openvino_core()
     model = core.read_model(folder / FLOATS)
     shape = [settings["batch"], 3, settings["size_px"], settings["size_px"]]
     model.reshape(shape)

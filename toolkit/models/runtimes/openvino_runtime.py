@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import queue
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +19,9 @@ from toolkit.models.runtimes.base import Outputs, Runtime
 SIZES = (8, 4, 2, 1)
 """Batches it is compiled for. With the size left open a picture takes a third to a half longer, and one batch
 of 8 is as quick per picture as one of 32 (``toolkit bench model``: openvino-plain leaves it open)."""
+
+
+Made = TypeVar("Made")
 
 
 class OpenVinoRuntime(Runtime):
@@ -35,7 +41,6 @@ class OpenVinoRuntime(Runtime):
 
     def __init__(self, model: Path, size_px: int, threads: int) -> None:
         super().__init__(size_px, threads)
-        openvino = load_openvino()
         settings = {
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": threads,
@@ -44,7 +49,7 @@ class OpenVinoRuntime(Runtime):
             "ENABLE_CPU_PINNING": False,
         }
         self._idle: dict[int, queue.SimpleQueue[Any]] = {}
-        core = openvino.Core()
+        core = openvino_core()
         try:
             read = core.read_model(model)
             for size in SIZES:
@@ -114,6 +119,28 @@ def load_openvino() -> Any:
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     return importlib.import_module("openvino")
+
+
+@functools.cache
+def openvino_core() -> Any:
+    """The one ``openvino.Core`` of this process, with the CPU ready."""
+    return in_a_thread_of_its_own(_make_core)
+
+
+def in_a_thread_of_its_own(make: Callable[[], Made]) -> Made:
+    """Call something that makes an ``openvino.Core``, and wait for what it returns.
+
+    With a core the thread it is made in gets a stack for signals, which is freed wherever the core ends. A
+    main thread that was left without would end the process at its next signal: an interrupted cell, Ctrl-C.
+    """
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(make).result()
+
+
+def _make_core() -> Any:
+    core = load_openvino().Core()
+    core.get_property("CPU", "FULL_DEVICE_NAME")  # loads what runs on it, which is what brings the stack
+    return core
 
 
 def pieces(count: int, threads: int) -> list[int]:
