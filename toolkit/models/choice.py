@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from toolkit.errors import ToolkitError
-from toolkit.models.runtimes.base import Outputs, Runtime, difference
+from toolkit.models.runtimes.base import Outputs, Runtime, Size, difference, height_width
 from toolkit.models.runtimes.onnx_file import cache_folder
 
 _logger = logging.getLogger(__name__)
@@ -67,7 +67,9 @@ class Choice:
         return f"auto, measured {self.day}: {told}{beside}{out}"
 
 
-def choose(digest: str, names: Iterable[str], make: Make, size_px: int, threads: int, device: str) -> Runtime:
+def choose(
+    digest: str, names: Iterable[str], make: Make, size_px: Size, threads: int, device: str
+) -> Runtime:
     """The quickest runtime whose answers agree with torch's; opened, and its ``reason`` says why.
 
     Args:
@@ -90,8 +92,8 @@ def choose(digest: str, names: Iterable[str], make: Make, size_px: int, threads:
     return runtime
 
 
-def _measure(names: Iterable[str], make: Make, size_px: int) -> Choice:
-    images = np.random.default_rng(0).integers(0, 256, (BATCH, size_px, size_px, 3), dtype=np.uint8)
+def _measure(names: Iterable[str], make: Make, size_px: Size) -> Choice:
+    images = np.random.default_rng(0).integers(0, 256, (BATCH, *height_width(size_px), 3), dtype=np.uint8)
     reference: Outputs | None = None
     runtimes: dict[str, Runtime] = {}
     left_out: dict[str, str] = {}

@@ -43,6 +43,9 @@ class PictureNetwork(nn.Module):
         std_rgb: what they are divided by, 0..1.
     """
 
+    takes_any_size = False
+    """Whether one set of weights serves pictures of any height and width."""
+
     mean: torch.Tensor
     std: torch.Tensor
 

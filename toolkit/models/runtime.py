@@ -5,7 +5,7 @@ from __future__ import annotations
 from toolkit.errors import ConfigError, did_you_mean
 from toolkit.models.choice import choose
 from toolkit.models.network import PictureNetwork
-from toolkit.models.runtimes.base import Runtime, usable_threads
+from toolkit.models.runtimes.base import Runtime, Size, usable_threads
 from toolkit.models.runtimes.compiled import CompiledRuntime
 from toolkit.models.runtimes.eager import EagerRuntime, HalfRuntime
 from toolkit.models.runtimes.graphs import GraphRuntime
@@ -30,7 +30,7 @@ _CANDIDATES = {
 
 def open_runtime(
     network: PictureNetwork,
-    size_px: int,
+    size_px: Size,
     runtime: str = "auto",
     threads: int | None = None,
     device: str = "cpu",
@@ -40,8 +40,8 @@ def open_runtime(
     The network itself stays as it is and may go on learning: a runtime works on a copy.
 
     Args:
-        network: takes (N, S, S, 3) uint8 BGR, gives one tensor (N, ...) or a tuple of them.
-        size_px: S.
+        network: takes (N, H, W, 3) uint8 BGR, gives one tensor (N, ...) or a tuple of them.
+        size_px: of the pictures: H and W, or one side for both.
         runtime: one of ``RUNTIMES``. ``auto`` takes the quickest that is installed and agrees with torch in
             single precision; it is measured the first time a network runs on a machine with so many threads,
             in some seconds, and remembered.

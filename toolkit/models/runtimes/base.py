@@ -17,6 +17,9 @@ from toolkit.errors import ConfigError, ShapeError
 if TYPE_CHECKING:
     import torch
 
+Size = int | tuple[int, int]
+"""Of the pictures a network takes, in pixels: the side of a square, or height and width."""
+
 Outputs = tuple[np.ndarray, ...]
 """One array (N, ...) float32 per output of the network, in its order."""
 
@@ -26,7 +29,7 @@ class Runtime(ABC):
 
     Attributes:
         name: what runs it, such as ``openvino``.
-        size_px: side of the pictures it takes.
+        size_px: of the pictures it takes.
         threads: how many it may keep busy on the CPU.
         device: ``cpu`` or a torch device.
         reason: why this runtime, in words; for logs and records.
@@ -34,7 +37,7 @@ class Runtime(ABC):
 
     name: str
 
-    def __init__(self, size_px: int, threads: int, device: str = "cpu") -> None:
+    def __init__(self, size_px: Size, threads: int, device: str = "cpu") -> None:
         self.size_px = size_px
         self.threads = threads
         self.device = device
@@ -45,12 +48,12 @@ class Runtime(ABC):
         """The network's raw outputs for a batch of any size from 1.
 
         Args:
-            images_nhwc: (N, S, S, 3), uint8, BGR; S is ``size_px``.
+            images_nhwc: (N, H, W, 3), uint8, BGR, of the size ``size_px``.
 
         Raises:
             ShapeError: it is not such a batch.
         """
-        expected = (self.size_px, self.size_px, 3)
+        expected = (*height_width(self.size_px), 3)
         if images_nhwc.dtype != np.uint8 or images_nhwc.ndim != 4 or images_nhwc.shape[1:] != expected:
             raise ShapeError(
                 f"a batch must be (N, {', '.join(map(str, expected))}) uint8, "
@@ -135,6 +138,11 @@ def difference(outputs: Outputs, reference: Outputs) -> float:
 
 def _rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
+
+
+def height_width(size_px: Size) -> tuple[int, int]:
+    """A size as height and width."""
+    return (size_px, size_px) if isinstance(size_px, int) else size_px
 
 
 def usable_threads(threads: int | None = None) -> int:

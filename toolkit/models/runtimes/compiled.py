@@ -7,7 +7,7 @@ import torch
 
 from toolkit.errors import ModelError
 from toolkit.models.network import PictureNetwork
-from toolkit.models.runtimes.base import Outputs
+from toolkit.models.runtimes.base import Outputs, Size, height_width
 from toolkit.models.runtimes.eager import EagerRuntime
 
 
@@ -20,12 +20,12 @@ class CompiledRuntime(EagerRuntime):
 
     name = "torch-compiled"
 
-    def __init__(self, network: PictureNetwork, size_px: int, threads: int, device: str = "cpu") -> None:
+    def __init__(self, network: PictureNetwork, size_px: Size, threads: int, device: str = "cpu") -> None:
         super().__init__(network, size_px, threads, device)
         # Freezing folds batch norms into convolutions: this copy does not learn any more.
         self._network = torch.compile(self._network, dynamic=True, options={"freezing": True})
         try:
-            self._run(np.zeros((2, size_px, size_px, 3), np.uint8))
+            self._run(np.zeros((2, *height_width(size_px), 3), np.uint8))
         except RuntimeError as error:
             reason = str(error).strip().partition("\n")[0]
             raise ModelError(

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from toolkit.models.network import PictureNetwork
-from toolkit.models.runtimes.base import Outputs, Runtime, as_arrays, side_by_side
+from toolkit.models.runtimes.base import Outputs, Runtime, Size, as_arrays, side_by_side
 from toolkit.models.runtimes.folded import fold
 
 
@@ -23,7 +23,7 @@ class EagerRuntime(Runtime):
 
     name = "torch"
 
-    def __init__(self, network: PictureNetwork, size_px: int, threads: int, device: str = "cpu") -> None:
+    def __init__(self, network: PictureNetwork, size_px: Size, threads: int, device: str = "cpu") -> None:
         super().__init__(size_px, threads, device)
         # Channels-last convolutions are 2.5 times quicker on CPUs at batch 32.
         self._network: Any = fold(network, size_px).to(device).to(memory_format=torch.channels_last)

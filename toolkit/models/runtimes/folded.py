@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from toolkit.models.network import PictureNetwork
-from toolkit.models.runtimes.base import as_arrays, difference
+from toolkit.models.runtimes.base import Size, as_arrays, difference, height_width
 
 _SAME = 1e-3
 
@@ -39,12 +39,12 @@ class FoldedNetwork(nn.Module):
         return self.network.of_rgb((images_nhwc - self.mean_bgr).permute(0, 3, 1, 2))
 
 
-def fold(network: PictureNetwork, size_px: int) -> nn.Module:
+def fold(network: PictureNetwork, size_px: Size) -> nn.Module:
     """A folded copy, or a plain one where folding would change the answers (a first layer unlike others)."""
     folded = FoldedNetwork(network)
     plain = copy.deepcopy(network).eval()
     device = network.mean.device
-    images = torch.randint(0, 256, (2, size_px, size_px, 3), dtype=torch.uint8, device=device)
+    images = torch.randint(0, 256, (2, *height_width(size_px), 3), dtype=torch.uint8, device=device)
     with torch.inference_mode():
         is_same = difference(as_arrays(folded(images)), as_arrays(plain(images))) < _SAME
     return folded if is_same else plain

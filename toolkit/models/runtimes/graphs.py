@@ -10,7 +10,7 @@ import torch
 
 from toolkit.errors import ConfigError
 from toolkit.models.network import PictureNetwork
-from toolkit.models.runtimes.base import Outputs, as_arrays
+from toolkit.models.runtimes.base import Outputs, Size, as_arrays, height_width
 from toolkit.models.runtimes.eager import HalfRuntime
 
 LARGEST_BATCH = 64
@@ -37,7 +37,7 @@ class GraphRuntime(HalfRuntime):
 
     name = "torch-graphs"
 
-    def __init__(self, network: PictureNetwork, size_px: int, threads: int, device: str = "cuda") -> None:
+    def __init__(self, network: PictureNetwork, size_px: Size, threads: int, device: str = "cuda") -> None:
         if not device.startswith("cuda"):
             raise ConfigError(f"runtime {self.name!r} needs a GPU, got device {device!r}; use 'torch'")
         super().__init__(network, size_px, threads, device)
@@ -65,7 +65,7 @@ class GraphRuntime(HalfRuntime):
             return tuple(array[:count] for array in as_arrays(recorded.answer))
 
     def _record(self, size: int) -> _Recorded:
-        images = torch.zeros((size, self.size_px, self.size_px, 3), dtype=torch.uint8, device=self.device)
+        images = torch.zeros((size, *height_width(self.size_px), 3), dtype=torch.uint8, device=self.device)
         # A cache of cast weights must not outlive the recording that filled it.
         with torch.autocast("cuda", torch.bfloat16, cache_enabled=False):
             aside = torch.cuda.Stream()

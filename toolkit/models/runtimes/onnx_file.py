@@ -14,12 +14,15 @@ import torch
 
 from toolkit.errors import ModelError
 from toolkit.models.network import PictureNetwork
+from toolkit.models.runtimes.base import Size, height_width
 from toolkit.models.runtimes.folded import fold
 
 _logger = logging.getLogger(__name__)
 
 INPUT = "images_nhwc"
 """The input's name in the file: (N, S, S, 3), uint8, BGR."""
+
+_SMALLEST_PX = 32
 
 KEPT_FILES = 8
 """So many stay in the cache, 10 MB each for a small network; the ones unused for longest go."""
@@ -30,7 +33,7 @@ def cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("toolkit", appauthor=False), "runtimes")
 
 
-def network_digest(network: PictureNetwork, size_px: int) -> str:
+def network_digest(network: PictureNetwork, size_px: Size) -> str:
     """Tells networks apart: their layers, their weights, and the size of their pictures."""
     digest = hashlib.sha256(f"{network!r} {size_px}".encode())
     for name, tensor in [*network.state_dict().items(), ("mean", network.mean), ("std", network.std)]:
@@ -39,15 +42,19 @@ def network_digest(network: PictureNetwork, size_px: int) -> str:
     return digest.hexdigest()
 
 
-def export_onnx(network: PictureNetwork, size_px: int, path: Path) -> Path:
+def export_onnx(network: PictureNetwork, size_px: Size, path: Path) -> Path:
     """Write a network as ONNX: batch dynamic, normalisation folded in, outputs in the network's order.
+
+    One that takes pictures of any size leaves their height and width open as well.
 
     Raises:
         ModelError: torch cannot export it.
     """
     # Two pictures: torch takes a size of one for a constant.
-    images = torch.zeros((2, size_px, size_px, 3), dtype=torch.uint8)
-    batch = torch.export.Dim("n")
+    images = torch.zeros((2, *height_width(size_px), 3), dtype=torch.uint8)
+    dynamic = {0: torch.export.Dim("n")}
+    if network.takes_any_size:
+        dynamic |= {axis: torch.export.Dim(name, min=_SMALLEST_PX) for axis, name in ((1, "h"), (2, "w"))}
     folded = fold(copy.deepcopy(network).cpu(), size_px)
     try:
         with warnings.catch_warnings(), torch.no_grad():
@@ -57,7 +64,7 @@ def export_onnx(network: PictureNetwork, size_px: int, path: Path) -> Path:
                 (images,),
                 dynamo=True,
                 input_names=[INPUT],
-                dynamic_shapes=({0: batch},),
+                dynamic_shapes=(dynamic,),
                 verbose=False,
             )
     except (RuntimeError, ValueError, TypeError) as error:
@@ -70,9 +77,11 @@ def export_onnx(network: PictureNetwork, size_px: int, path: Path) -> Path:
     return path
 
 
-def cached_onnx(network: PictureNetwork, size_px: int) -> Path:
+def cached_onnx(network: PictureNetwork, size_px: Size) -> Path:
     """The network's ONNX file in the cache; written when it is not there, which takes some seconds."""
-    path = cache_folder() / f"{network_digest(network, size_px)[:32]}.onnx"
+    # A network for pictures of any size has one file for all of them.
+    size = 0 if network.takes_any_size else size_px
+    path = cache_folder() / f"{network_digest(network, size)[:32]}.onnx"
     if not path.exists():
         _logger.info("exporting the network to %s, once", path)
         export_onnx(network, size_px, path)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.errors import ModelError
-from toolkit.models.runtimes.base import Outputs, Runtime, side_by_side
+from toolkit.models.runtimes.base import Outputs, Runtime, Size, side_by_side
 
 
 class OnnxRuntime(Runtime):
@@ -19,7 +19,7 @@ class OnnxRuntime(Runtime):
 
     name = "onnxruntime"
 
-    def __init__(self, model: Path, size_px: int, threads: int) -> None:
+    def __init__(self, model: Path, size_px: Size, threads: int) -> None:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as refusals
 
