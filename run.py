@@ -16,7 +16,7 @@ USAGE = """\
 python3 run.py COMMAND [ARGUMENTS ...]
 
   demo    a live run of several cameras, on videos any machine has
-  test    the tests; arguments go to pytest, such as: test -k queue
+  test    the tests, on up to 4 cores; arguments go to pytest, such as: test -k queue
   lint    style, types and spelling
   check   lint, then test: what to run before a commit
   lab     JupyterLab with the notebooks
@@ -29,7 +29,8 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 EXE = ".exe" if os.name == "nt" else ""
-TESTED_APART = [("bench", "data", "evaluation"), ("live", "models", "notebook")]
+# Each loads torch, OpenVINO and MLflow: about 2 GB.
+MOST_TESTING = 4
 PYTHON = BIN / f"python{EXE}"
 LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "set-up.txt"
@@ -70,10 +71,9 @@ def commands(name: str, rest: list[str]) -> list[Command]:
     """What ``name`` stands for, as command lines of the environment."""
     python = str(PYTHON)
     test = [python, "-m", "pytest"]
-    # In processes of their own: with the native libraries of all of them in one, a later test crashed it.
-    apart = [[f"tests/{room}" for room in rooms] for rooms in TESTED_APART]
-    others = ["tests", *(f"--ignore={room}" for rooms in apart for room in rooms)]
-    tests = [[*test, *rest]] if rest else [[*test, *paths] for paths in (*apart, others)]
+    # A file of tests stays in one process: what its tests share is made once.
+    side_by_side = ["-n", str(min(usable_cores(), MOST_TESTING)), "--dist", "loadfile"]
+    tests = [[*test, *(rest or side_by_side)]]
     lint = [
         [python, "-m", "ruff", "check", "."],
         [python, "-m", "ruff", "format", "--check", "."],
@@ -98,6 +98,11 @@ def commands(name: str, rest: list[str]) -> list[Command]:
         "lab": [[python, "-m", "jupyterlab", "notebooks", *rest]],
         "ui": [ui],
     }[name]
+
+
+def usable_cores() -> int:
+    """How many cores this process may use; a container or taskset may leave fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def point_to_data() -> None:
