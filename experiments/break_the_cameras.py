@@ -32,12 +32,12 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from toolkit.bench.cameras.camera_process import CameraProcess
 from toolkit.bench.cameras.film import write_street
-from toolkit.bench.cameras.rtsp_server import RtspServer
 from toolkit.live.camera_config import CameraConfig
 from toolkit.live.pipeline import LivePipeline, PipelineConfig
 from toolkit.records import Detection, FrameResult, Prediction
+from toolkit.rtsp.process import CameraProcess
+from toolkit.rtsp.server import RtspServer
 
 FPS = 15
 FILM_WH, OTHER_WH = (480, 272), (640, 360)

@@ -30,11 +30,11 @@ import numpy as np
 import psutil
 from matplotlib.figure import Figure
 
-from toolkit.bench.cameras.camera_process import CameraProcess
 from toolkit.bench.cameras.film import write_street
 from toolkit.live.camera_config import CameraConfig
 from toolkit.live.pipeline import LivePipeline, PipelineConfig
 from toolkit.records import Detection, FrameResult, Prediction
+from toolkit.rtsp.process import CameraProcess
 
 FPS = 15
 SMALL_WH, LARGE_WH = (480, 272), (640, 360)

@@ -13,14 +13,14 @@ from collections.abc import Iterator
 from clips import number_in, write_clip
 from waiting import wait_until
 
-from toolkit.bench.cameras.camera_process import CameraProcess
-from toolkit.bench.cameras.rtsp_server import RtspServer
 from toolkit.live.camera import Camera
 from toolkit.live.camera_config import CameraConfig
 from toolkit.live.camera_pool import CameraPool
 from toolkit.live.camera_state import CameraState
 from toolkit.live.source import open_source
 from toolkit.records import Frame
+from toolkit.rtsp.process import CameraProcess
+from toolkit.rtsp.server import RtspServer
 
 PATIENT = CameraConfig(
     retry=True,

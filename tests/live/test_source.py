@@ -19,12 +19,12 @@ from clips import number_in, numbered_picture, write_clip
 from fakes import FakeClock
 from PIL import Image
 
-from toolkit.bench.cameras.rtsp_server import RtspServer
 from toolkit.errors import SourceError
 from toolkit.live.recorded import FolderReel, RecordedSource
 from toolkit.live.source import Source, open_source
 from toolkit.live.usb import UsbSource
 from toolkit.records import Frame
+from toolkit.rtsp.server import RtspServer
 
 # --- Recorded: nothing is lost ----------------------------------------------------------------------------
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.bench.cameras.camera_process import CameraProcess
 from toolkit.bench.cameras.contender import CameraReader
+from toolkit.rtsp.process import CameraProcess
 
 _LOOK_S = 0.01
 

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from toolkit.bench.cameras.film import PAYLOAD_TYPE, RTP_CLOCK_HZ, Film
+from toolkit.rtsp.film import PAYLOAD_TYPE, RTP_CLOCK_HZ, Film, is_key_picture
 
 _LARGEST_PAYLOAD = 1_400
 _FRAGMENT = 28  # FU-A, RFC 6184, section 5.8
@@ -32,13 +32,17 @@ _STATUS = {
 
 
 class RtspServer:
-    """Serves video files at ``rtsp://HOST:PORT/NAME``; each client sees its file from the beginning.
+    """Serves video files at ``rtsp://HOST:PORT/NAME``, again and again.
+
+    Each client sees its file from the beginning; or, where ``live_since`` says when all of them began, what
+    is on now, from the next key frame, as of a camera: who comes back has missed what was on meanwhile.
 
     Args:
         mounts: name to MP4 file with H.264 in it.
         credentials: user and password a client must give; None lets everybody in.
         host: address to listen on.
         port: 0 takes one that is free.
+        live_since: monotonic seconds at which all files began; None begins them for each client.
 
     Attributes:
         is_frozen: while set, nothing is sent, though connections stay open.
@@ -55,7 +59,9 @@ class RtspServer:
         credentials: tuple[str, str] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
+        live_since: float | None = None,
     ) -> None:
+        self.live_since = live_since
         self.films = {name: Film.load(path) for name, path in mounts.items()}
         self.authorization: str | None = None
         if credentials:
@@ -98,17 +104,24 @@ class RtspServer:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def pictures(self, name: str) -> Iterator[tuple[float, list[bytes]]]:
-        """The pictures of whatever film is shown under this name, for ever, their seconds growing."""
-        start_s = 0.0
+    def pictures(self, name: str, from_s: float = 0.0) -> Iterator[tuple[float, list[bytes]]]:
+        """The pictures of whatever film is shown under this name, for ever, their seconds growing.
+
+        They begin with the first key frame that is not before ``from_s``.
+        """
+        whole_s = self.films[name].duration_s
+        start_s = from_s // whole_s * whole_s if whole_s else 0.0
+        is_begun = False
         while True:
             film = self.films[name]
             for number, (seconds, units) in enumerate(film.pictures):
                 if self.films[name] is not film:
                     start_s -= film.duration_s - seconds
                     break
-                sets = [] if number else [film.sps, film.pps]
-                yield start_s + seconds, sets + units
+                is_key = not number or is_key_picture(units)
+                is_begun = is_begun or (is_key and start_s + seconds >= from_s)
+                if is_begun:
+                    yield start_s + seconds, [film.sps, film.pps] * is_key + units
             start_s += film.duration_s
 
     def _accept(self) -> None:
@@ -196,9 +209,10 @@ class _Client:
         lines = [f"RTSP/1.0 {status} {_STATUS[status]}", *extra, f"Content-Length: {len(body)}", "", body]
         self._connection.sendall("\r\n".join(lines).encode())
         if method == "PLAY" and status == 200:
-            self._pictures = self._server.pictures(name)
+            now, since = time.monotonic(), self._server.live_since
+            self._started_at = now if since is None else since
+            self._pictures = self._server.pictures(name, now - self._started_at)
             self._due = next(self._pictures)
-            self._started_at = time.monotonic()
 
     def _set_up(self, transport: str, extra: list[str]) -> int:
         if "RTP/AVP/TCP" in transport:

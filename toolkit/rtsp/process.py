@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from toolkit.bench.cameras.rtsp_server import RtspServer
+from toolkit.rtsp.server import RtspServer
 
 _NAME = "cam"
 _END_TIMEOUT_S = 10.0
@@ -29,11 +29,20 @@ class CameraProcess:
         host: address to listen on.
         port: 0 takes one that is free.
         launcher: words before the command, such as ``("ip", "netns", "exec", "far")``.
+        live_since: monotonic seconds at which the film began: a camera that was away comes back to what is on
+            then. None begins it for each client.
     """
 
     def __init__(
-        self, film: Path, host: str = "127.0.0.1", port: int = 0, launcher: Sequence[str] = ()
+        self,
+        film: Path,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        launcher: Sequence[str] = (),
+        live_since: float | None = None,
     ) -> None:
+        # The monotonic clock is the machine's: it tells the other process the same time.
+        self._live_since = "" if live_since is None else repr(live_since)
         self._film = film
         self._host = host
         self._port = port
@@ -46,7 +55,15 @@ class CameraProcess:
         Raises:
             RuntimeError: it did not start; it has said why on standard error.
         """
-        words = [sys.executable, "-m", __name__, self._host, str(self._port), str(self._film)]
+        words = [
+            sys.executable,
+            "-m",
+            __name__,
+            self._host,
+            str(self._port),
+            str(self._film),
+            self._live_since,
+        ]
         self._process = subprocess.Popen(
             [*self._launcher, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -114,8 +131,9 @@ class CameraProcess:
 
 def main() -> None:
     """The other end: say the port, and do as standard input says until it closes."""
-    host, port, film = sys.argv[1:]
-    with RtspServer({_NAME: Path(film)}, host=host, port=int(port)) as server:
+    host, port, film, since = sys.argv[1:]
+    live_since = float(since) if since else None
+    with RtspServer({_NAME: Path(film)}, host=host, port=int(port), live_since=live_since) as server:
         sys.stdout.write(f"{server.port}\n")
         sys.stdout.flush()
         for line in sys.stdin:

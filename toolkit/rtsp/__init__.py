@@ -1,0 +1,1 @@
+"""Cameras on the network that can be had anywhere: films served over RTSP."""
