@@ -7,16 +7,19 @@ import subprocess
 import sys
 import time
 
+import click
 import pytest
+from click.shell_completion import ShellComplete
 from clips import write_clip
 
-from toolkit.cli import main
+from toolkit.cli import cli, main
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
+def run(tmp_path, monkeypatch, capsys, new_store):
     """Run ``toolkit WORDS`` in a folder of its own; gives exit code, standard output and standard error."""
     monkeypatch.chdir(tmp_path)
+    new_store(tmp_path / "runs")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
     def run(*words: str) -> tuple[int, str, str]:
@@ -116,12 +119,63 @@ def test_a_checkpoint_of_another_shape_is_refused(run, tmp_path):
     assert "other.safetensors" in err.replace("\n", "")
 
 
-def test_help_is_there_for_every_command(run):
-    for words in ((), ("live",), ("demo",), ("train",), ("evaluate",)):
+def test_help_is_there_for_every_command_and_sub_command(run):
+    groups = {name: command for name, command in cli.commands.items() if isinstance(command, click.Group)}
+    below = [(name, inner) for name, group in groups.items() for inner in group.commands]
+    for words in ((), *((name,) for name in cli.commands), *below):
         code, out, _ = run(*words, "--help")
 
         assert code == 0
         assert "Usage" in out
+
+
+def test_the_first_help_lists_every_command_in_a_line_of_a_section(run):
+    _, out, _ = run("--help")
+
+    lines = [line for line in out.splitlines() if line[2:3].isalpha() and line.split()[0] in cli.commands]
+    assert {line.split()[0] for line in lines} == set(cli.commands)
+    assert not [line for line in lines if line.endswith("...")]
+    assert "More" not in out, "give the new command a line in toolkit/cli.py"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["evalute"], 2, "Did you mean 'evaluate'?"),
+        (["live", "--camra", "door=0"], 2, "Did you mean '--camera'?"),
+        (["runs"], 2, "Usage"),
+    ],
+)
+def test_words_that_are_not_understood_end_with_2(run, words, code, said):
+    ended, _, err = run(*words)
+
+    assert ended == code
+    assert said in err
+
+
+def test_ctrl_c_before_there_is_anything_to_keep_ends_with_130(run, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("toolkit.demo.demo_cameras", interrupted)
+
+    code, out, err = run("demo")
+
+    assert (code, out, err.strip().splitlines()[-1]) == (130, "", "interrupted")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_printed_for_each_shell(run, shell):
+    code, out, _ = run("completion", shell)
+
+    assert code == 0
+    assert f"_TOOLKIT_COMPLETE={shell}_complete" in out
+
+
+def test_a_word_is_completed(monkeypatch):
+    found = ShellComplete(cli, {}, "toolkit", "_TOOLKIT_COMPLETE").get_completions(["runs"], "ex")
+
+    assert [item.value for item in found] == ["export"]
 
 
 def test_ctrl_c_ends_a_run_with_its_report(tmp_path):

@@ -140,7 +140,38 @@ def load_experiment(
     return build(Experiment, _with_variables(values), str(chosen or "settings"))
 
 
+def notebook_experiment(settings: Mapping[str, Any]) -> Experiment:
+    """The experiment of a notebook: the one ``TOOLKIT_EXPERIMENT`` names, else the notebook's own settings.
+
+    ``TOOLKIT_OVERRIDES``, ``key=value`` a line, is laid over it: so ``toolkit notebooks run`` passes them on.
+
+    Args:
+        settings: of the notebook, as nested values.
+
+    Raises:
+        ConfigError: as :func:`load_experiment`.
+    """
+    overrides = os.environ.get(OVERRIDES, "").splitlines()
+    path = os.environ.get("TOOLKIT_EXPERIMENT")
+    return load_experiment(path, overrides) if path else load_experiment(None, overrides, settings)
+
+
+def overrides_of(words: Iterable[str]) -> dict[str, Any]:
+    """``key=value`` words as nested values.
+
+    Raises:
+        ConfigError: one is not written so.
+    """
+    values: dict[str, Any] = {}
+    for word in words:
+        _apply(values, word)
+    return values
+
+
 T = typing.TypeVar("T")
+
+OVERRIDES = "TOOLKIT_OVERRIDES"
+"""Environment variable: ``key=value`` lines that are laid over the experiment of a notebook."""
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 

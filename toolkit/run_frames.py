@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-_SMALLER_IS_BETTER = re.compile(r"(_ms|_s|_mb|loss|mae_years|error|ece|nll|brier|skipped|failed|gap.*|fall)$")
+_SMALLER_IS_BETTER = re.compile(
+    r"(_ms|(?<!per)_s|_mb|loss|mae_years|error|ece|nll|brier|skipped|failed|gap.*|fall)$"
+)
 """Ends of metric names of which less is more."""
 
 _PARAM = "params."
@@ -33,7 +36,8 @@ def run_frame(experiment: str | None = None, newest: int | None = None) -> pd.Da
 
     Returns:
         Index: the run's id; columns ``run, experiment, status, started, seconds, parent``, then the last
-        value of each metric under its own name, then each setting as ``params.NAME``; missing where a run has none.
+        value of each metric under its own name, then each setting as ``params.NAME``; missing where a run has
+        none.
 
     Raises:
         StoreUnavailable: there is no store yet, or it cannot be read; the text says what to do.
@@ -74,6 +78,14 @@ def find_runs(words: Sequence[str]) -> pd.DataFrame:
     return frame.loc[list(dict.fromkeys(chosen))]
 
 
+def with_children(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs, those that have others nested in them (a sweep) replaced by these."""
+    everything = run_frame()
+    children = everything[everything["parent"].isin(runs.index)]
+    rest = runs[~runs.index.isin(children["parent"])]
+    return everything.loc[[*rest.index, *children.index[~children.index.isin(rest.index)]]]
+
+
 def compare_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """What is unlike between runs: a row for each setting and metric in which they are not all the same.
 
@@ -109,9 +121,9 @@ def best_runs(runs: pd.DataFrame, metric: str, lowest: bool | None = None) -> pd
     """
     metrics = metric_names(runs)
     if metric not in metrics:
-        raise ConfigError(
-            f"no run has a metric {metric!r}; {did_you_mean(metric, metrics or ['none at all'])}"
-        )
+        near = difflib.get_close_matches(metric, metrics, n=3, cutoff=0.3) or metrics[:5]
+        told = f"perhaps {', '.join(near)}" if near else "none has any metric"
+        raise ConfigError(f"no run has a metric {metric!r}; {told}")
     ascending = smaller_is_better(metric) if lowest is None else lowest
     return runs.dropna(subset=[metric]).sort_values(metric, ascending=ascending, kind="stable")
 
@@ -182,6 +194,7 @@ def camera_history(run_id: str) -> pd.DataFrame:
         return pd.DataFrame(columns=["camera", "from_s", "to_s", *_COUNTS])
     # The last record of a run and that of its last second may bear the same second.
     totals = counted.pivot_table(index=["camera", "step"], columns="count", values="value", aggfunc="max")
+    totals = totals.reindex(columns=list(_COUNTS)).fillna(0.0)
     grown = totals.groupby("camera").diff().fillna(totals)
     ends = totals.index.get_level_values("step").to_series(index=totals.index).astype(float)
     begins = ends.groupby("camera").shift(fill_value=0.0)

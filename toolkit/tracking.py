@@ -92,6 +92,13 @@ class RunRecord:
         self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
         self._thread.start()
 
+    def wait_for_id(self, timeout_s: float = 60.0) -> str | None:
+        """The run's id, which its thread has soon after the start; None when the store does not answer."""
+        deadline = time.monotonic() + timeout_s
+        while self.run_id is None and self.error is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return self.run_id
+
     def log_metrics(self, values: Mapping[str, float | None], step: int = 0) -> None:
         """Write numbers by name; None is left out."""
         numbers = {name: float(value) for name, value in values.items() if value is not None}

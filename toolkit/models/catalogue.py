@@ -91,6 +91,11 @@ def find_model(name: str) -> Path:
     )
 
 
+def at_hand(name: str) -> bool:
+    """Whether :func:`find_model` has something to give without fetching it."""
+    return any(place.is_file() for place in _places(CATALOGUE[name]))
+
+
 def _places(wanted: ModelFile) -> list[Path]:
     root = os.environ.get("TOOLKIT_DATA")
     return [*([Path(root, "models", wanted.file)] if root else []), _cache_folder() / wanted.file]

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolkit.notebook.dashboard import DashboardConfig, LiveDashboard
+    from toolkit.notebook.dashboard import LiveDashboard
     from toolkit.notebook.described import DescribedImage
     from toolkit.notebook.figures import (
         ages_by_camera,
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         time_by_stage,
     )
     from toolkit.notebook.queue_panel import QueuePanel, pool_table, queue_over_time, queue_table
+    from toolkit.notebook.run_figures import camera_timeline, latency_over_time, throughput_against_accuracy
     from toolkit.notebook.runs import (
         camera_table,
         live_experiment,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         rates_of_run,
         stage_table,
     )
+    from toolkit.notebook.shown_run import DashboardConfig
     from toolkit.notebook.training_panel import TrainingPanel
 
 __all__ = [
@@ -35,7 +37,9 @@ __all__ = [
     "ages_by_camera",
     "as_image",
     "camera_table",
+    "camera_timeline",
     "latency_by_camera",
+    "latency_over_time",
     "live_experiment",
     "newest_runs",
     "place_table",
@@ -45,11 +49,12 @@ __all__ = [
     "rates_of_run",
     "rates_over_time",
     "stage_table",
+    "throughput_against_accuracy",
     "time_by_stage",
 ]
 
 _HOMES = {
-    "DashboardConfig": "dashboard",
+    "DashboardConfig": "shown_run",
     "DescribedImage": "described",
     "LiveDashboard": "dashboard",
     "QueuePanel": "queue_panel",
@@ -57,7 +62,9 @@ _HOMES = {
     "ages_by_camera": "figures",
     "as_image": "figures",
     "camera_table": "runs",
+    "camera_timeline": "run_figures",
     "latency_by_camera": "figures",
+    "latency_over_time": "run_figures",
     "live_experiment": "runs",
     "newest_runs": "runs",
     "place_table": "runs",
@@ -67,6 +74,7 @@ _HOMES = {
     "rates_of_run": "runs",
     "rates_over_time": "figures",
     "stage_table": "runs",
+    "throughput_against_accuracy": "run_figures",
     "time_by_stage": "figures",
 }
 

@@ -24,13 +24,13 @@ def rates_over_time(rates: pd.DataFrame) -> Figure:
     Args:
         rates: columns ``time_s, camera, frames_per_s``.
     """
-    figure, axes = _empty("seconds since the start", "frames/s")
+    figure, axes = empty_figure("seconds since the start", "frames/s")
     for number, (camera, of_camera) in enumerate(rates.groupby("camera", sort=False)):
         colour = COLOURS[number % len(COLOURS)]
         axes.plot(of_camera["time_s"], of_camera["frames_per_s"], color=colour, label=camera, linewidth=1.8)
     axes.set_ylim(bottom=0)
     if len(rates):
-        _legend_beside(axes)
+        legend_beside(axes)
     return figure
 
 
@@ -41,7 +41,7 @@ def latency_by_camera(statistics: Mapping[str, Any]) -> Figure:
         statistics: see :meth:`LivePipeline.statistics`; cameras without a result are left out.
     """
     cameras = {n: v["latency_ms"] for n, v in statistics["cameras"].items() if v["latency_ms"]["p50"]}
-    figure, axes = _empty("milliseconds from capture to result", "")
+    figure, axes = empty_figure("milliseconds from capture to result", "")
     rows = range(len(cameras))
     axes.hlines(
         rows, [v["p50"] for v in cameras.values()], [v["p99"] for v in cameras.values()], color="#bbbbbb"
@@ -49,10 +49,10 @@ def latency_by_camera(statistics: Mapping[str, Any]) -> Figure:
     for percentile, marker in (("p50", "o"), ("p95", "d"), ("p99", "|")):
         points = [values[percentile] for values in cameras.values()]
         axes.plot(points, rows, marker, color="#0072B2", markersize=8, label=percentile, linestyle="none")
-    _name_rows(axes, list(cameras))
+    name_rows(axes, list(cameras))
     axes.set_xlim(left=0)
     if cameras:
-        _legend_beside(axes)
+        legend_beside(axes)
     return figure
 
 
@@ -62,7 +62,7 @@ def ages_by_camera(labels: Sequence[Mapping[str, Any]]) -> Figure:
     Args:
         labels: rows of :class:`LabelLog`; people who were never labelled are left out.
     """
-    figure, axes = _empty("apparent age in years, bars: one standard deviation", "")
+    figure, axes = empty_figure("apparent age in years, bars: one standard deviation", "")
     table = pd.DataFrame(labels, columns=["camera", "track_id", "gender", "age_years", "age_spread_years"])
     people = table.dropna(subset=["gender"]).groupby(["camera", "track_id"], sort=False).tail(1)
     cameras = list(people["camera"].unique())
@@ -82,10 +82,10 @@ def ages_by_camera(labels: Sequence[Mapping[str, Any]]) -> Figure:
                 label=gender,
                 markersize=5,
             )
-    _name_rows(axes, cameras)
+    name_rows(axes, cameras)
     axes.set_xlim(0, 100)
     if len(people):
-        _legend_beside(axes)
+        legend_beside(axes)
     return figure
 
 
@@ -96,15 +96,15 @@ def time_by_stage(statistics: Mapping[str, Any]) -> Figure:
         statistics: see :meth:`LivePipeline.statistics`.
     """
     stages = statistics["stages"]
-    figure, axes = _empty("milliseconds a frame (infer: a batch)", "")
+    figure, axes = empty_figure("milliseconds a frame (infer: a batch)", "")
     rows = range(len(stages))
     axes.barh(rows, [row["mean_ms"] for row in stages.values()], color="#56B4E9", label="mean", height=0.6)
     latest = [row["p99_ms"] for row in stages.values()]
     axes.plot(latest, rows, "|", color="#0072B2", markersize=10, label="p99", linestyle="none")
-    _name_rows(axes, list(stages))
+    name_rows(axes, list(stages))
     axes.set_xlim(left=0)
     if stages:
-        _legend_beside(axes)
+        legend_beside(axes)
     return figure
 
 
@@ -115,18 +115,21 @@ def as_image(figure: Figure, alt: str) -> DescribedImage:
     return DescribedImage(drawn.getvalue(), "png", alt)
 
 
-def _empty(x_label: str, y_label: str) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(8.0, 2.6), dpi=100, layout="constrained")
+def empty_figure(x_label: str, y_label: str, height: float = 2.6) -> tuple[Figure, Any]:
+    """A figure as wide as a notebook, with the axes that all of ours have; the height in inches."""
+    figure = Figure(figsize=(8.0, height), dpi=100, layout="constrained")
     axes = figure.add_subplot(xlabel=x_label, ylabel=y_label)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     return figure, axes
 
 
-def _name_rows(axes: Any, names: list[str]) -> None:
+def name_rows(axes: Any, names: list[str]) -> None:
+    """Rows 0, 1, ... from the top, by their names."""
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
 
 
-def _legend_beside(axes: Any) -> None:
+def legend_beside(axes: Any) -> None:
+    """A legend that hides nothing."""
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize="small")

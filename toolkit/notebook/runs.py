@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from toolkit.demo import demo_cameras
-from toolkit.experiment import Experiment, load_experiment
+from toolkit.experiment import Experiment, notebook_experiment
 from toolkit.tracking import store_uri
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ def live_experiment() -> Experiment:
         ConfigError: the file cannot be read, or a key or value in it is not right.
     """
     if os.environ.get("TOOLKIT_EXPERIMENT"):
-        return load_experiment()
-    return load_experiment(
-        settings={"name": "notebook", "live": {"cameras": demo_cameras(), "camera": {"loop": True}}}
+        return notebook_experiment({})
+    return notebook_experiment(
+        {"name": "notebook", "live": {"cameras": demo_cameras(), "camera": {"loop": True}}}
     )
 
 

@@ -1,0 +1,59 @@
+"""Figures of recorded runs show their numbers."""
+
+import pandas as pd
+
+from toolkit.notebook.run_figures import camera_timeline, latency_over_time, throughput_against_accuracy
+
+RUNS = pd.DataFrame(
+    {
+        "run": ["quick", "right", "neither", "unknown"],
+        "live/fps": [90.0, 30.0, 20.0, 50.0],
+        "eval/gender_accuracy": [0.8, 0.9, 0.7, None],
+    }
+)
+
+
+def test_a_line_joins_the_runs_that_no_other_beats():
+    [axes] = throughput_against_accuracy(RUNS, "live/fps", "eval/gender_accuracy").axes
+
+    front, *points = (line.get_xydata().tolist() for line in axes.lines)
+    assert front == [[30.0, 0.9], [90.0, 0.8]]
+    assert points[0] == [[20.0, 0.7]]
+    assert {text.get_text() for text in axes.texts} == {"quick", "right", "neither"}
+
+
+def test_latency_has_a_line_for_each_percentile():
+    rows = [(f"live/latency_p{p}_ms", step, step, p + step) for p in (50, 99) for step in (1, 2)]
+    history = pd.DataFrame(rows, columns=["metric", "step", "time_s", "value"])
+
+    [axes] = latency_over_time(history).axes
+
+    lines = {line.get_label(): line.get_ydata().tolist() for line in axes.lines}
+    assert lines == {"p50": [51, 52], "p99": [100, 101]}
+
+
+def test_the_band_of_a_camera_is_cut_by_what_became_of_its_frames():
+    counts = pd.DataFrame(
+        {
+            "camera": ["door", "door", "hall"],
+            "from_s": [0, 1, 0],
+            "to_s": [1, 2, 1],
+            "read": [10, 0, 4],
+            "analysed": [5, 0, 4],
+            "skipped": [5, 0, 0],
+            "failed": [0, 0, 0],
+        }
+    )
+
+    [axes] = camera_timeline(counts).axes
+
+    heights = [round(-bar.get_height(), 2) for bar in axes.patches[:4]]
+    assert heights == [0.4, 0.0, 0.4, 0.0], "half analysed, half skipped; then nothing"
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["door", "hall"]
+
+
+def test_nothing_recorded_has_empty_figures():
+    empty = pd.DataFrame(columns=["camera", "from_s", "to_s", "read", "analysed", "skipped", "failed"])
+
+    assert list(camera_timeline(empty).axes[0].patches) == []
+    assert list(throughput_against_accuracy(RUNS[3:], "live/fps", "eval/gender_accuracy").axes[0].texts) == []

@@ -1,0 +1,96 @@
+"""Figures of recorded runs: many against each other, one over its time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from toolkit.notebook.figures import COLOURS, empty_figure, legend_beside, name_rows
+from toolkit.run_frames import pareto_front, smaller_is_better
+
+_MOST_NAMED = 12
+"""Names of more points than these lie on top of each other: then those of the front are written alone."""
+
+_SHARE_COLOURS = {"analysed": "#009E73", "skipped": "#E69F00", "failed": "#D55E00"}
+
+
+def throughput_against_accuracy(runs: pd.DataFrame, throughput: str, accuracy: str) -> Figure:
+    """Each run as a point; a line joins those that no other beats in one without being worse in the other.
+
+    Args:
+        runs: rows of :func:`toolkit.run_frames.run_frame`; those that lack a metric are left out.
+        throughput: metric along the horizontal axis, such as ``live/fps``; a latency will do too.
+        accuracy: metric along the vertical axis.
+    """
+    known = runs.dropna(subset=[throughput, accuracy])
+    front = pareto_front(known, [throughput, accuracy])
+    figure, axes = empty_figure(_with_direction(throughput), _with_direction(accuracy), height=4.0)
+    best = known[front].sort_values(throughput)
+    axes.plot(best[throughput], best[accuracy], color=COLOURS[0], linewidth=1.2, label="no other is better")
+    for of_front, colour in ((False, COLOURS[6]), (True, COLOURS[0])):
+        points = known[front == of_front]
+        axes.plot(points[throughput], points[accuracy], "o", color=colour, markersize=6)
+    named = known if len(known) <= _MOST_NAMED else best
+    for _, run in named.iterrows():
+        at = (run[throughput], run[accuracy])
+        axes.annotate(run["run"], at, xytext=(5, 4), textcoords="offset points", fontsize="x-small")
+    # Room for the names, which begin at their points.
+    axes.margins(x=0.15, y=0.12)
+    if len(known):
+        axes.legend(loc="best", frameon=False, fontsize="small")
+    return figure
+
+
+def _with_direction(metric: str) -> str:
+    return f"{metric} ({'less' if smaller_is_better(metric) else 'more'} is better)"
+
+
+def latency_over_time(history: pd.DataFrame) -> Figure:
+    """Median, 95th and 99th percentile of a live run's latency as it went on.
+
+    Args:
+        history: of :func:`toolkit.run_frames.metric_history`, with the metrics ``live/latency_p50_ms`` and
+            so on.
+    """
+    figure, axes = empty_figure("seconds since the start", "ms from capture to result")
+    named = history["metric"].str.extract(r"^live/latency_(p\d+)_ms$")[0]
+    for number, (percentile, points) in enumerate(history.groupby(named)):
+        colour = COLOURS[number % len(COLOURS)]
+        axes.plot(points["step"], points["value"], color=colour, label=percentile, linewidth=1.8)
+    axes.set_ylim(bottom=0)
+    if named.notna().any():
+        legend_beside(axes)
+    return figure
+
+
+def camera_timeline(counts: pd.DataFrame) -> Figure:
+    """A band for each camera: what became of its frames, second by second; empty where it delivered none.
+
+    Args:
+        counts: of :func:`toolkit.run_frames.camera_history`.
+    """
+    cameras = list(counts["camera"].unique())
+    figure, axes = empty_figure("seconds since the start", "", height=1.2 + 0.45 * max(len(cameras), 1))
+    for row, camera in enumerate(cameras):
+        of_camera = counts[counts["camera"] == camera]
+        below = np.zeros(len(of_camera))
+        settled = of_camera[list(_SHARE_COLOURS)].sum(axis=1).to_numpy(float)
+        for name, colour in _SHARE_COLOURS.items():
+            share = np.divide(of_camera[name], settled, out=np.zeros(len(of_camera)), where=settled > 0)
+            axes.bar(
+                of_camera["from_s"],
+                -0.8 * share,
+                width=of_camera["to_s"] - of_camera["from_s"],
+                # The axis of the rows points down.
+                bottom=row + 0.4 - 0.8 * below,
+                align="edge",
+                color=colour,
+                label=name if row == 0 else None,
+            )
+            below += share
+    name_rows(axes, cameras)
+    axes.grid(visible=False)
+    if cameras:
+        legend_beside(axes)
+    return figure
