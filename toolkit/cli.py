@@ -10,6 +10,7 @@ from click.shell_completion import BashComplete, FishComplete, ZshComplete
 from rich.logging import RichHandler
 
 from toolkit.cli_bench import bench
+from toolkit.cli_capacity import capacity
 from toolkit.cli_doctor import doctor
 from toolkit.cli_evaluate import evaluate
 from toolkit.cli_export import export
@@ -17,7 +18,9 @@ from toolkit.cli_learn import data, sweep, train
 from toolkit.cli_live import demo, live
 from toolkit.cli_notebooks import notebooks
 from toolkit.cli_queue import queue
+from toolkit.cli_replay import replay
 from toolkit.cli_runs import runs
+from toolkit.cli_scene import scene
 from toolkit.cli_worker import worker
 from toolkit.errors import ToolkitError
 from toolkit.terminal import err, plain
@@ -137,6 +140,7 @@ def main() -> None:
 
 _COMMANDS = (
     bench,
+    capacity,
     data,
     demo,
     doctor,
@@ -145,7 +149,9 @@ _COMMANDS = (
     live,
     notebooks,
     queue,
+    replay,
     runs,
+    scene,
     sweep,
     train,
     worker,

@@ -30,6 +30,7 @@ from toolkit.terminal import (
 )
 
 if TYPE_CHECKING:
+    from toolkit.evaluation.streaming.recorder import AnswerRecorder
     from toolkit.experiment import Experiment
     from toolkit.live_run import LiveReport
 
@@ -56,6 +57,9 @@ out_option = click.option("--out", "out_dir", type=FOLDER, help="Folder for what
     help="Serve the numbers to Prometheus on this port of 127.0.0.1; 0 takes a free one.",
 )
 @click.option("--metrics-file", type=FILE, help="Write them here every second, for its textfile collector.")
+@click.option(
+    "--record", type=FILE, help="Write each answer with its times here (.jsonl), for toolkit replay."
+)
 @out_option
 @json_option
 def live(
@@ -67,6 +71,7 @@ def live(
     no_blur: bool,
     metrics_port: int | None,
     metrics_file: Path | None,
+    record: Path | None,
     out_dir: Path | None,
     json_path: Path | None,
 ) -> None:
@@ -92,7 +97,7 @@ def live(
         raise ConfigError("which cameras? Give --camera NAME=SOURCE, once for each, or an experiment (YAML)")
     experiment = load("live", "live", experiment_and_overrides, settings)
     with _metrics(metrics_port, metrics_file) as publish:
-        _run_live(experiment, out_dir, json_path, not no_blur, publish)
+        _run_live(experiment, out_dir, json_path, not no_blur, publish, record)
 
 
 @click.command()
@@ -119,6 +124,7 @@ def _run_live(
     json_path: Path | None,
     blur_faces: bool = True,
     publish: Callable[[dict[str, Any]], None] = lambda statistics: None,
+    record: Path | None = None,
 ) -> None:
     from toolkit.live.source import check_recordings
 
@@ -126,16 +132,51 @@ def _run_live(
     check_recordings(experiment.live.cameras.values() if experiment.live else ())
     with err.status("loading detector and model"):
         from toolkit.live_run import run_live
-    with _live_display() as show:
+    with _recorder(experiment, record) as recorder, _live_display() as show:
 
         def on_progress(statistics: dict[str, Any], elapsed_s: float) -> None:
             publish(statistics)
             show(statistics, elapsed_s)
 
-        report = run_live(experiment, out_dir or new_folder("live"), on_progress, blur_faces)
+        listeners = [recorder] if recorder else []
+        report = run_live(experiment, out_dir or new_folder("live"), on_progress, blur_faces, listeners)
+        if recorder:
+            recorder.finish(report.statistics)
     publish(report.statistics)
     _print_report(report)
-    write_json(json_path, report.statistics)
+    write_json(json_path, report.statistics | (_scored(record, report) if record else {}))
+
+
+@contextmanager
+def _recorder(experiment: Experiment, path: Path | None) -> Iterator[AnswerRecorder | None]:
+    """What writes down every answer; of scenes with who was to be seen beside it."""
+    if path is None or experiment.live is None:
+        yield None
+        return
+    with err.status("preparing the recording"):
+        from toolkit.evaluation.streaming.recorder import AnswerRecorder
+        from toolkit.experiment import as_plain
+        from toolkit.scene_source import scene_truths
+
+        truths = scene_truths(experiment.live.cameras, experiment.live.camera.loop)
+    with AnswerRecorder(path, as_plain(experiment), truths) as recorder:
+        yield recorder
+
+
+def _scored(path: Path, report: LiveReport) -> dict[str, Any]:
+    """What the recording is worth: nothing where nobody knows who was to be seen."""
+    from toolkit.cli_replay import print_scores
+    from toolkit.evaluation.streaming.recorder import load_recording
+    from toolkit.replay_run import keep_scores, scores
+
+    out.print(f"recording: {path} (toolkit replay {path})", highlight=False, soft_wrap=True)
+    recording = load_recording(path)
+    if not recording.truths:
+        return {}
+    result = scores(recording, recording.answers)
+    print_scores(result)
+    keep_scores(report.statistics["mlflow_run_id"], result)
+    return {"streaming": result}
 
 
 @contextmanager

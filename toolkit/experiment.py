@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from toolkit.addresses import without_password
 from toolkit.bench.config import BenchConfig
+from toolkit.capacity.config import CapacityConfig
 from toolkit.errors import ConfigError, did_you_mean
 from toolkit.evaluation.config import EvaluateConfig
 from toolkit.live.camera_config import CameraConfig
@@ -94,6 +95,7 @@ class Experiment:
         sweep: what to vary of the training, if it asks for many.
         evaluate: the evaluation, if it asks for one.
         bench: the benches, if it asks for any.
+        capacity: the search for a machine's capacity, if it asks for one.
     """
 
     name: str = "experiment"
@@ -104,6 +106,7 @@ class Experiment:
     sweep: SweepConfig | None = None
     evaluate: EvaluateConfig | None = None
     bench: BenchConfig | None = None
+    capacity: CapacityConfig | None = None
 
 
 def load_experiment(

@@ -73,7 +73,7 @@ class LiveRun:
 
     Attributes:
         events: what happened so far.
-        newest: the statistics that :meth:`wait` recorded last, a second old or so; empty before the first.
+        newest: the statistics of the last second, made by :meth:`wait`; empty before the start.
 
     Raises:
         ConfigError: the experiment has no part ``live``.
@@ -123,6 +123,7 @@ class LiveRun:
         self._record.log_text(as_yaml(self._experiment), "experiment.yaml")
         self._resources = ResourceMeter()
         self._started = self._recorded_at = time.monotonic()
+        self.newest = self.statistics()
 
     @property
     def live(self) -> LiveConfig:
@@ -217,12 +218,13 @@ def run_live(
     out_dir: Path,
     on_progress: Progress = lambda statistics, elapsed_s: None,
     blur_faces: bool = True,
+    listeners: Iterable[Listener] = (),
 ) -> LiveReport:
     """Run until the cameras end, ``live.duration_s`` is over, or Ctrl-C; then save, record, report.
 
     Args and errors are those of :class:`LiveRun`; for ``on_progress`` see :data:`Progress`.
     """
-    run = LiveRun(experiment, out_dir, blur_faces)
+    run = LiveRun(experiment, out_dir, blur_faces, listeners)
     run.start()
     status = "FAILED"
     try:

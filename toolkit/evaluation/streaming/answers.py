@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.records import BoxXyxy, FrameResult, Gender, Track
+from toolkit.records import BoxXyxy, Gender, Track
 
 SAME_INSTANT_S = 1e-6
 """Times closer than this are the same: sums of seconds are not exact in binary."""
@@ -52,18 +52,6 @@ class Answer:
     def latency_s(self) -> float:
         """Seconds from capture to answer."""
         return self.finished_at_s - self.frame_time_s
-
-
-def answer_of(result: FrameResult, started_at: float) -> Answer:
-    """What a result of the street says.
-
-    Args:
-        result: of one frame.
-        started_at: the monotonic time that is media time 0 of its camera, for a frame without a media time.
-    """
-    frame = result.frame
-    time_s = frame.captured_at - started_at if frame.media_time_s is None else frame.media_time_s
-    return Answer(frame.camera, time_s, time_s + result.latency_s, shown(result.tracks))
 
 
 def shown(tracks: Sequence[Track]) -> tuple[ShownFace, ...]:

@@ -59,7 +59,7 @@ def idf1(moments: Sequence[Moment], least_iou: float = LEAST_IOU) -> float | Non
         IDF1 = 2 IDTP / (faces that were there + faces that were shown)
 
     with IDTP the most sightings that overlap by ``least_iou`` and that a one-to-one pairing of persons and
-    numbers can explain. None where nobody was and nobody was shown.
+    numbers can explain; TrackEval asks for an overlap of a half. None where nobody was and nobody was shown.
 
     Source: Ristani et al.: Performance Measures and a Data Set for Multi-Target, Multi-Camera Tracking, ECCV
     Workshops 2016; the same numbers as TrackEval 1.3.0.

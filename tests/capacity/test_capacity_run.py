@@ -1,0 +1,121 @@
+"""A whole search on a machine whose knee is known: its record, its picture, and how it is taken up again."""
+
+import json
+
+import pytest
+
+from toolkit.capacity.config import CapacityConfig
+from toolkit.capacity.run import run_capacity
+from toolkit.errors import ConfigError
+from toolkit.experiment import Experiment
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    return tmp_path
+
+
+def machine(knee: int, config: CapacityConfig):
+    """Late beyond its knee, and the more so the farther."""
+
+    def run(cameras: int, number: int):
+        late = cameras > knee
+        row = {
+            "cameras": cameras,
+            "p50_ms": 20.0,
+            "p99_ms": 900.0 if late else 40.0,
+            "dropped_fraction": 0.3 if late else 0.0,
+            "frames_per_s": 25.0 * min(cameras, knee),
+            "cpu_ms_per_frame": 8.0,
+            "streaming_gender_accuracy": 0.5 if late else 0.88,
+            "offline_gender_accuracy": 0.89,
+        }
+        failures = config.failures(row)
+        return row | {"failures": failures, "passed": not failures}
+
+    return run
+
+
+def test_the_answer_is_recorded_drawn_and_sure(store):
+    from mlflow import MlflowClient
+
+    config = CapacityConfig(most_cameras=32)
+    seen = []
+
+    result = run_capacity(
+        Experiment("knee", capacity=config),
+        store / "out",
+        lambda row, now: seen.append(row["cameras"]),
+        lambda: machine(11, config),
+    )
+
+    assert (result["cameras"], result["p99_ms"], result["dropped_fraction"]) == (11, 40.0, 0.0)
+    assert (result["streaming_gender_accuracy"], result["offline_gender_accuracy"]) == (0.88, 0.89)
+    assert result["confidence"].startswith("11 passed 3 of 3 runs")
+    assert len(result["trials"]) == len(seen)
+    assert result["settings"]["capacity"]["most_p99_ms"] == 200.0
+    assert (store / "out" / "capacity.png").read_bytes()[:4] == b"\x89PNG"
+    run = MlflowClient(f"sqlite:///{store}/mlflow.db").get_run(result["mlflow_run_id"])
+    assert run.data.metrics["capacity/cameras"] == 11
+    json.dumps(result)
+
+
+def test_a_search_ended_by_hand_goes_on_where_it_was(store):
+    config = CapacityConfig(first_cameras=8, most_cameras=32)
+    experiment = Experiment("knee", capacity=config)
+
+    def interrupted(row, now):
+        if row["cameras"] == 16:
+            raise KeyboardInterrupt
+
+    first = run_capacity(experiment, store / "out", interrupted, lambda: machine(11, config))
+    more = []
+    second = run_capacity(
+        experiment, store / "out", lambda *now: more.append(now), lambda: machine(11, config)
+    )
+
+    assert (first["cameras"], len(first["trials"])) == (None, 3)
+    assert second["cameras"] == 11
+    assert second["trials"][:3] == first["trials"]
+    assert len(more) == len(second["trials"]) - 3
+    other = Experiment("knee", capacity=CapacityConfig(seconds=9.0))
+    with pytest.raises(ConfigError, match="other settings"):
+        run_capacity(other, store / "out", None, lambda: machine(11, config))
+
+
+def test_a_machine_that_carries_nothing_says_why(store):
+    config = CapacityConfig()
+
+    result = run_capacity(
+        Experiment("weak", capacity=config), store / "out", None, lambda: machine(0, config)
+    )
+
+    assert (result["cameras"], result["p99_ms"]) == (0, 900.0)
+    assert result["trials"][-1]["failures"] == [
+        "p99 900 ms > 200",
+        "dropped 30.0% > 1.0%",
+        "gender accuracy 39.0 points below offline > 2.0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"runs": 0}, "runs must be at least 1"),
+        ({"most_dropped": 2.0}, "a share from 0 to 1"),
+        ({"seconds": 0.0}, "seconds must be more than 0"),
+        ({"warm_up_s": -1.0}, "warm_up_s must be 0 or more"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, said):
+    with pytest.raises(ConfigError, match=said):
+        CapacityConfig(**settings)
+
+
+def test_a_run_without_any_result_or_truth_is_judged_by_what_there_is():
+    row = {"p99_ms": None, "dropped_fraction": 0.0}
+    row |= {"streaming_gender_accuracy": None, "offline_gender_accuracy": None}
+
+    assert CapacityConfig().failures(row) == ["no frame got a result"]
+    assert CapacityConfig().failures(row | {"p99_ms": 12.0}) == []

@@ -1,0 +1,1 @@
+"""How many cameras a machine carries, and with which settings it carries most."""

@@ -1,0 +1,81 @@
+"""Settings of a search for a machine's capacity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from toolkit.data.scenes.config import SceneConfig
+from toolkit.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class CapacityConfig:
+    """Bounds that a number of cameras has to keep, what they show, and how often each number is tried.
+
+    Attributes:
+        most_p99_ms: 99th percentile of the time from capture to result, of all frames of all cameras.
+        most_dropped: share of the frames read that got no result; 0..1.
+        most_accuracy_loss: how far streaming gender accuracy may lie below the offline one; 0..1.
+        most_cameras: no more are tried.
+        first_cameras: so many are tried first.
+        seconds: how long one run is measured,
+        warm_up_s: after so long, which does not count.
+        runs: most runs of a number while it is searched for; more than half of them decide.
+        confirm_runs: the same for the answer and for the number after it.
+        scene: what the cameras show, when there are no ``videos``; its length follows from the runs. More
+            cameras than it has share its views, each at a moment of its own.
+        videos: recordings to show instead. Nothing is known about who is in them: accuracy is not judged.
+        seed: of the moments at which cameras begin.
+
+    Raises:
+        ConfigError: a value is out of its range.
+    """
+
+    most_p99_ms: float = 200.0
+    most_dropped: float = 0.01
+    most_accuracy_loss: float = 0.02
+    most_cameras: int = 64
+    first_cameras: int = 4
+    seconds: float = 4.0
+    warm_up_s: float = 1.0
+    runs: int = 3
+    confirm_runs: int = 5
+    scene: SceneConfig = field(default_factory=lambda: SceneConfig(cameras=4, frames_per_s=25.0))
+    videos: tuple[str, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("most_cameras", "first_cameras", "runs", "confirm_runs"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("most_dropped", "most_accuracy_loss"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is a share from 0 to 1, got {getattr(self, name)}")
+        for name in ("most_p99_ms", "seconds"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be more than 0, got {getattr(self, name)}")
+        if not self.warm_up_s >= 0:
+            raise ConfigError(f"warm_up_s must be 0 or more, got {self.warm_up_s}")
+
+    def failures(self, row: dict[str, Any]) -> list[str]:
+        """Which bounds a measured run breaks, in words; none when it passes.
+
+        Args:
+            row: ``p99_ms``, ``dropped_fraction``, ``streaming_gender_accuracy`` and
+                ``offline_gender_accuracy``; a ``p99_ms`` of None is a run without any result.
+        """
+        broken = []
+        if row["p99_ms"] is None:
+            broken.append("no frame got a result")
+        elif row["p99_ms"] > self.most_p99_ms:
+            broken.append(f"p99 {row['p99_ms']:.0f} ms > {self.most_p99_ms:g}")
+        if row["dropped_fraction"] > self.most_dropped:
+            broken.append(f"dropped {row['dropped_fraction']:.1%} > {self.most_dropped:.1%}")
+        streaming, offline = row["streaming_gender_accuracy"], row["offline_gender_accuracy"]
+        if streaming is not None and offline is not None and offline - streaming > self.most_accuracy_loss:
+            broken.append(
+                f"gender accuracy {100 * (offline - streaming):.1f} points below offline > "
+                f"{100 * self.most_accuracy_loss:.1f}"
+            )
+        return broken

@@ -1,0 +1,129 @@
+"""The command ``toolkit capacity``: how many cameras this machine carries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from toolkit.errors import ConfigError
+from toolkit.terminal import FOLDER, err, json_option, new_folder, out, print_run, write_json
+
+if TYPE_CHECKING:
+    from toolkit.capacity.run import OnTrial
+    from toolkit.capacity.search import Plan
+    from toolkit.experiment import Experiment
+
+
+@click.command()
+@click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
+@click.option("--out", "out_dir", type=FOLDER, help="Folder for runs and picture; one broken off goes on.")
+@json_option
+def capacity(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, json_path: Path | None) -> None:
+    """Find the largest number of cameras that this machine carries.
+
+    A number passes while the 99th percentile from capture to result, the share of lost frames, and the gender
+    accuracy of what is on the screen (against that of the same model with all the time it needs) keep their
+    bounds. What the cameras show is a labelled scene, composed before anything is measured. Each number is
+    run several times, and the answer says how sure it is. Leave the machine alone meanwhile.
+
+    \b
+      toolkit capacity
+      toolkit capacity capacity.most_p99_ms=100 live.pipeline.batch_size=16
+      toolkit capacity capacity.scene.faces=fairface_test_128 capacity.scene.persons=12
+      toolkit capacity 'capacity.videos=[hall.mp4, door.mp4]' --out runs/capacity/videos
+    """
+    experiment = load_search("capacity", experiment_and_overrides)
+    out_dir = out_dir or new_folder("capacity")
+    with err.status("loading"):
+        from toolkit.capacity.run import load_machine, parts_of, run_capacity
+    live, config = parts_of(experiment)
+    err.print(f"runs are kept in {out_dir}; after Ctrl-C, --out {out_dir} goes on", highlight=False)
+
+    with progress() as (bar, show_trial):
+
+        def load() -> Any:
+            task = bar.add_task("composing the scene", total=None)
+            machine = load_machine(
+                live, config, lambda done, total: bar.update(task, completed=done, total=total)
+            )
+            bar.remove_task(task)
+            return machine.run
+
+        result = run_capacity(experiment, out_dir, show_trial, load)
+    _print_result(result)
+    print_run(result["mlflow_run_id"])
+    write_json(json_path, result)
+
+
+def load_search(name: str, words: tuple[str, ...]) -> Experiment:
+    """The experiment of a search: the street's settings without cameras, which are the search's own.
+
+    Raises:
+        ConfigError: two files, or what is in them is not right.
+    """
+    from toolkit.experiment import load_experiment
+
+    files = [word for word in words if "=" not in word]
+    if len(files) > 1:
+        raise ConfigError(f"one experiment at a time, got {', '.join(files)}; settings are written KEY=VALUE")
+    settings: dict[str, Any] = {"capacity": {}, "live": {"cameras": {"view": "scene:hall"}}}
+    if not files:
+        settings["name"] = name
+    return load_experiment(files[0] if files else None, [word for word in words if "=" in word], settings)
+
+
+@contextmanager
+def progress() -> Iterator[tuple[Progress, OnTrial]]:
+    """A bar on a terminal, and a line after each run everywhere."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+
+        def show(row: dict[str, Any], now: Plan) -> None:
+            verdict = "passed" if row["passed"] else "; ".join(row["failures"])
+            upper = "?" if now.fails is None else now.fails - 1
+            err.print(
+                f"{row['cameras']:3} cameras: {verdict}  (p99 {_number(row['p99_ms'])} ms, lost "
+                f"{row['dropped_fraction']:.1%}; between {now.passes} and {upper})",
+                highlight=False,
+            )
+
+        yield bar, show
+
+
+def _print_result(result: dict[str, Any]) -> None:
+    if result["cameras"] is None:
+        out.print("ended by hand: no answer yet")
+    else:
+        out.print(f"[bold]{result['cameras']} cameras[/bold]: {result['confidence']}", soft_wrap=True)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for title in ("cameras", "passed", "p50 ms", "p99 ms", "lost", "gender shown", "offline", "CPU ms/frame"):
+        table.add_column(title, justify="right")
+    for row in result["by_cameras"]:
+        table.add_row(
+            str(row["cameras"]),
+            f"{row['passed']} of {row['runs']}",
+            _number(row["p50_ms"]),
+            _number(row["p99_ms"]),
+            f"{row['dropped_fraction']:.1%}",
+            _percent(row["streaming_gender_accuracy"]),
+            _percent(row["offline_gender_accuracy"]),
+            _number(row["cpu_ms_per_frame"]),
+        )
+    out.print(table)
+    if result["figure"]:
+        out.print(f"picture: {result['figure']}", highlight=False, soft_wrap=True)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"

@@ -1,0 +1,256 @@
+"""A recorded live run, scored again: as it was, or with another model or settings on the very same frames."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toolkit.errors import ConfigError, DataError, StoreUnavailable
+from toolkit.evaluation.streaming.align import align
+from toolkit.evaluation.streaming.answers import Answer
+from toolkit.evaluation.streaming.recorder import load_recording
+from toolkit.evaluation.streaming.recording import Recording
+from toolkit.evaluation.streaming.scores import over_time, score_streaming
+from toolkit.evaluation.streaming.unhurried import unhurried
+from toolkit.experiment import Experiment, LiveConfig, load_experiment
+from toolkit.live.detect import FaceDetector
+from toolkit.live.inference import Predict
+from toolkit.live.source import is_live_address, open_source
+from toolkit.live_parts import make_detector, make_predictor
+from toolkit.records import Frame
+from toolkit.tracking import RunRecord, add_to_run, flatten, prepare_store, run_name
+
+logger = logging.getLogger(__name__)
+
+# Media times are the same numbers, whichever way a frame was read; a frame lasts longer than this.
+_SAME_FRAME_S = 0.002
+
+OnFrame = Callable[[int, int], None]
+"""``on_frame(done, total)``, after each frame that is answered anew."""
+
+
+def run_replay(
+    path: Path,
+    overrides: Sequence[str] = (),
+    offline: bool = False,
+    on_frame: OnFrame = lambda done, total: None,
+) -> dict[str, Any]:
+    """Score a recording.
+
+    Without overrides nothing is computed anew: the answers and their times are those of the file, and the
+    scores are the same whenever they are asked for. With overrides the recorded cameras are read again, the
+    very frames that the run had answered are answered by the other model or settings, and each answer counts
+    from the moment at which the recorded one was finished. That is a simulated clock: it tells what the
+    change does to accuracy when nothing else changes. What it does to speed, a live run tells.
+
+    Args:
+        path: what ``toolkit live --record`` wrote.
+        overrides: ``live.key=value`` texts, laid over the recorded settings.
+        offline: score also what the street says of every frame when it has all the time it needs.
+        on_frame: see :data:`OnFrame`.
+
+    Returns:
+        ``streaming``, ``without_latency`` (each answer counts from its frame on: what is lost to frames that
+        were never answered) and ``offline`` (None unless asked for), each as
+        :func:`toolkit.evaluation.streaming.scores.score_streaming` has it; ``streaming_gender_accuracy``,
+        ``offline_gender_accuracy``, ``latency_ms``, ``answers``, ``over_time``, ``clock``, ``settings``,
+        ``mlflow_run_id``.
+
+    Raises:
+        DataError: it is no recording, or nobody knows who was to be seen in it.
+        ConfigError: an override is not right, or a recorded camera cannot be read again.
+    """
+    recording = load_recording(path)
+    if not recording.truths:
+        raise DataError(
+            f"{path} has no truth beside it, so nothing can be held against it; record a scene: "
+            "toolkit live --record FILE -c hall=scene:hall"
+        )
+    experiment = _experiment(recording, overrides)
+    answers: Sequence[Answer] = recording.answers
+    if overrides or offline:
+        live = _live(experiment)
+        again = _Again(recording, live, make_detector(live), make_predictor(live), on_frame)
+        answers = again.answers() if overrides else answers
+        unhurried_answers = again.offline() if offline else None
+    else:
+        unhurried_answers = None
+    result = scores(recording, answers, unhurried_answers)
+    result |= {
+        "recording": str(path),
+        "clock": "simulated: the recorded times" if overrides else "as recorded",
+        "settings": dict(recording.settings) | {"overrides": list(overrides)},
+    }
+    return result | {"mlflow_run_id": _record(path, result)}
+
+
+def scores(
+    recording: Recording, answers: Sequence[Answer], offline: Sequence[Answer] | None = None
+) -> dict[str, Any]:
+    """The scores of a recording with these answers; see :func:`run_replay`."""
+    truths, until_s = recording.truths, recording.until_s
+    at_once = [replace(answer, finished_at_s=answer.frame_time_s) for answer in answers]
+    blocks = {
+        "streaming": score_streaming(truths, answers, until_s=until_s),
+        "without_latency": score_streaming(truths, at_once, until_s=until_s),
+        "offline": None if offline is None else score_streaming(truths, offline, until_s=until_s),
+    }
+    seen = [align(camera, truth, answers, until_s=until_s[camera]) for camera, truth in truths.items()]
+    late_ms = 1000 * recording.latencies_s
+    percents = {p: round(float(np.percentile(late_ms, p)), 2) if late_ms.size else None for p in (50, 95, 99)}
+    return {
+        "streaming_gender_accuracy": _gender(blocks["streaming"]),
+        "offline_gender_accuracy": _gender(blocks["offline"]),
+        **blocks,
+        "latency_ms": {f"p{percent}": value for percent, value in percents.items()},
+        "answers": len(recording.answers),
+        "is_complete": bool(recording.statistics),
+        "over_time": over_time(seen),
+    }
+
+
+class _Again:
+    """The recorded cameras, read once more."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        live: LiveConfig,
+        detect: FaceDetector,
+        predict: Predict,
+        on_frame: OnFrame,
+    ) -> None:
+        self._recording, self._live = recording, live
+        self._detect, self._predict = detect, predict
+        self._on_frame = on_frame
+        self._done = 0
+
+    def answers(self) -> list[Answer]:
+        """The same frames answered anew, each at the recorded time."""
+        told = []
+        for camera in self._recording.frames:
+            recorded = sorted(
+                (a for a in self._recording.answers if a.camera == camera), key=lambda a: a.frame_time_s
+            )
+            frames = self._only(self._frames(camera), [a.frame_time_s for a in recorded])
+            for old, new in zip(recorded, self._answer(frames), strict=False):
+                told.append(replace(new, finished_at_s=old.finished_at_s))
+                self._progress(len(self._recording.answers))
+        return told
+
+    def offline(self) -> list[Answer]:
+        """Every frame up to the end of the run, answered at once."""
+        told = []
+        ends = {camera: self._recording.until_s[camera] for camera in self._recording.truths}
+        total = sum(_frames_until(self._recording.truths[camera], end) for camera, end in ends.items())
+        for camera, end_s in ends.items():
+            for answer in self._answer(_before(self._frames(camera), end_s)):
+                told.append(answer)
+                self._progress(total)
+        return told
+
+    def _answer(self, frames: Iterable[Frame]) -> Iterator[Answer]:
+        return unhurried(frames, self._detect, self._predict, self._live.pipeline)
+
+    def _progress(self, total: int) -> None:
+        self._done = min(self._done + 1, total)
+        self._on_frame(self._done, total)
+
+    def _frames(self, camera: str) -> Iterator[Frame]:
+        address = self._recording.settings["live"]["cameras"][camera]
+        if is_live_address(address):
+            raise ConfigError(f"camera {camera} was {address}: what it showed then cannot be had again")
+        source = open_source(address, camera, loop=self._live.camera.loop)
+        try:
+            while (frame := source.read()) is not None:
+                yield frame
+        finally:
+            source.close()
+
+    @staticmethod
+    def _only(frames: Iterator[Frame], times_s: Sequence[float]) -> Iterator[Frame]:
+        """Those of the frames that have one of these media times, which grow."""
+        wanted = iter(times_s)
+        time_s = next(wanted, None)
+        for frame in frames:
+            if time_s is None:
+                return
+            media_s = frame.media_time_s or 0.0
+            if abs(media_s - time_s) <= _SAME_FRAME_S:
+                yield frame
+                time_s = next(wanted, None)
+            elif media_s > time_s:
+                raise DataError(
+                    f"camera {frame.camera} shows nothing at {time_s:.3f} s, where the run had an answer: "
+                    "the file has changed since"
+                )
+
+
+def _before(frames: Iterator[Frame], end_s: float) -> Iterator[Frame]:
+    for frame in frames:
+        if (frame.media_time_s or 0.0) >= end_s:
+            return
+        yield frame
+
+
+def _frames_until(truth: Any, end_s: float) -> int:
+    if truth.is_looped:
+        return round(end_s / truth.duration_s * len(truth))
+    return int((truth.frame_times_s < end_s).sum())
+
+
+def _experiment(recording: Recording, overrides: Sequence[str]) -> Experiment:
+    for override in overrides:
+        if not override.startswith("live.") or override.startswith("live.cameras"):
+            raise ConfigError(
+                f"a replay changes settings of the live run, such as live.checkpoint=FILE, not {override!r}"
+            )
+    return load_experiment(None, overrides, recording.settings)
+
+
+def _live(experiment: Experiment) -> LiveConfig:
+    if experiment.live is None:
+        raise DataError("the recording says nothing of the live run's settings")
+    return experiment.live
+
+
+def _record(path: Path, result: Mapping[str, Any]) -> str | None:
+    prepare_store()
+    record = RunRecord(
+        "replay", run_name(path.stem), {"settings": result["settings"], "clock": result["clock"]}
+    )
+    for name in ("streaming", "without_latency", "offline"):
+        if result[name] is not None:
+            record.log_metrics(streaming_metrics(result[name], name))
+    return record.close()
+
+
+def keep_scores(run_id: str | None, result: Mapping[str, Any]) -> None:
+    """Write the scores into the run they belong to; a store that is away is said to be, and no more."""
+    if run_id is None:
+        return
+    known = {
+        n: float(v) for n, v in streaming_metrics(result["streaming"], "streaming").items() if v is not None
+    }
+    try:
+        add_to_run(run_id, known)
+    except StoreUnavailable as error:
+        logger.warning("the scores are not in MLflow: %s", error)
+
+
+def streaming_metrics(block: Mapping[str, Any], prefix: str) -> dict[str, float | None]:
+    """Metric names as they stand in MLflow: ``streaming/gender_accuracy``, ``streaming/worst/...``, ..."""
+    plain = {f"{prefix}/{name}": value for name, value in flatten(block["all"]).items()}
+    plain |= {f"{prefix}/macro/{name}": value for name, value in flatten(block["macro"]).items()}
+    if block["worst"]:
+        plain[f"{prefix}/worst/gender_accuracy"] = block["worst"]["gender_accuracy"]
+    return {name.replace("+", "up"): value for name, value in plain.items()}
+
+
+def _gender(block: Mapping[str, Any] | None) -> float | None:
+    return None if block is None else block["all"]["gender_accuracy"]
