@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from toolkit.addresses import without_password
@@ -14,11 +13,13 @@ from toolkit.errors import AccessRefused, SourceError
 from toolkit.live.backoff import Backoff
 from toolkit.live.camera_config import CameraConfig
 from toolkit.live.camera_state import CameraState, StateLog
-from toolkit.live.mailbox import Mailbox, MailRoom
+from toolkit.live.intake import Intake
+from toolkit.live.mailbox import MailRoom
 from toolkit.live.reading import SourceHealth
 from toolkit.live.source import Address, Source, is_live_address, open_source
+from toolkit.live.turns import Turns
 from toolkit.records import Frame
-from toolkit.stats import FrameLedger, RateMeter, StageTimes
+from toolkit.stats import StageTimes
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class Camera:
         prepare: called with every frame of a recording in the reading thread, while what was just decoded
             still lies in the core's cache. A live camera's frame may be passed over, and is left alone.
         stages: where the CPU time of each picture that is read counts, as "decode".
+        turns: shared by the cameras of a street, see :class:`Intake`.
     """
 
     def __init__(
@@ -52,30 +54,31 @@ class Camera:
         opener: OpenSource = open_source,
         prepare: Callable[[Frame], None] = lambda frame: None,
         stages: StageTimes | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self.camera_id = camera_id
         self.address = without_password(str(address))
         self.config = config or CameraConfig()
-        self.ledger = FrameLedger()
-        self.mailbox: Mailbox[Frame] = Mailbox(self.config.waiting_frames, on_drop=self._skip, room=room)
+        self._intake = Intake(
+            self.config.waiting_frames,
+            room,
+            prepare,
+            stages or StageTimes(),
+            turns or Turns(1),
+            on_drop=self._skip,
+        )
+        self.ledger = self._intake.ledger
+        self.mailbox = self._intake.mailbox
         self.error: Exception | None = None
         self.reconnects = 0
-        self.latest: Frame | None = None
         self._raw_address = address
         # A camera that is away may be back later; a file is there or not.
         self._may_come_back = is_live_address(address)
         self._opener = opener
-        self._prepare = prepare
-        self._stages = stages or StageTimes()
         self._states = StateLog(camera_id)
         self._backoff = Backoff(self.config.retry_first_s, self.config.retry_most_s)
-        self._reading = RateMeter()
-        self._longest_gap_s = 0.0
-        self._last_read_at: float | None = None
-        self._next_index = 0
         self._source: Source | None = None
         self._corrupt_before = 0
-        self._stale_booked = 0
         self._is_stopping = threading.Event()
         self._is_decided = threading.Event()
         self._opening_error: Exception | None = None
@@ -176,9 +179,9 @@ class Camera:
             "skipped": counts.skipped,
             "failed": counts.failed,
             "in_flight": counts.in_flight,
-            "read_per_s": round(self._reading.per_s, 2),
+            "read_per_s": round(self._intake.per_s, 2),
             "reconnects": self.reconnects,
-            "longest_gap_s": round(self._longest_gap_s, 3),
+            "longest_gap_s": round(self._intake.longest_gap_s, 3),
             "corrupt_packets": self._corrupt_before + health.corrupt_packets,
             "behind_ms": round(health.behind_s * 1000, 1),
             "clock_drift_ppm": None if health.clock_drift_ppm is None else round(health.clock_drift_ppm, 1),
@@ -218,8 +221,8 @@ class Camera:
         """Read until the source has no more; True when it is worth looking for it again."""
         lost: SourceError | None = None
         try:
-            while not self._is_stopping.is_set() and (frame := self._read()) is not None:
-                self._deliver(frame)
+            while not self._is_stopping.is_set() and self._read_some():
+                pass
         except SourceError as error:
             lost = error
         self._detach()
@@ -237,42 +240,10 @@ class Camera:
             self._states.move(CameraState.ENDED, "the recording is over")
         return False
 
-    def _read(self) -> Frame | None:
+    def _read_some(self) -> bool:
         # No longer-lived name than this one holds the source, so that a lost one is freed while it is away.
         source = self._source
-        if source is None:
-            return None
-        # Waiting for the network or for a recording's pace is no work: the time of this thread's core counts.
-        began_s = time.thread_time()
-        frame = source.read()
-        self._stages.add("decode", time.thread_time() - began_s)
-        self._book_stale(source)
-        return frame
-
-    def _deliver(self, frame: Frame) -> None:
-        # A source counts from 0 each time it is opened; the camera's own count goes on.
-        if frame.index != self._next_index:
-            frame = replace(frame, index=self._next_index)
-        self._next_index += 1
-        self.ledger.read(frame.index)
-        self._reading.tick()
-        now = time.monotonic()
-        if self._last_read_at is not None:
-            self._longest_gap_s = max(self._longest_gap_s, now - self._last_read_at)
-        self._last_read_at = now
-        self.latest = frame
-        if not self.mailbox.newest_wins:
-            self._prepare(frame)
-        self.mailbox.put(frame)
-
-    def _book_stale(self, source: Source) -> None:
-        """What the source let go undecoded was read, and nobody will see it."""
-        stale = source.health().stale_pictures
-        for _ in range(stale - self._stale_booked):
-            self.ledger.read(self._next_index)
-            self.ledger.settle(self._next_index, "skipped", "stale")
-            self._next_index += 1
-        self._stale_booked = stale
+        return source is not None and self._intake.read_some(source)
 
     def _reconnect(self) -> bool:
         """Look for the camera until it is there; False when it was stopped before that."""
@@ -303,8 +274,7 @@ class Camera:
     def _attach(self, source: Source) -> None:
         with self._lock:
             self._source = source
-        self._stale_booked = 0
-        self.mailbox.newest_wins = source.is_live
+        self._intake.begin(source)
         self._states.move(CameraState.LIVE)
         self._is_decided.set()
         logger.info("camera %s reads %s", self.camera_id, self.address)
@@ -315,7 +285,7 @@ class Camera:
         with self._lock:
             source, self._source = self._source, None
         if source is not None:
-            self._book_stale(source)
+            self._intake.end(source)
             self._corrupt_before += source.health().corrupt_packets
             source.close()
 
@@ -338,7 +308,7 @@ class Camera:
         """How long nothing has come from an open camera; 0 for a recording, which may be waiting itself."""
         if not self._may_come_back:
             return 0.0
-        last, since = self._last_read_at, self._states.since
+        last, since = self._intake.last_read_at, self._states.since
         return time.monotonic() - (since if last is None else max(last, since))
 
     def _health(self) -> SourceHealth:

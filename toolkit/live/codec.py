@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,11 +11,10 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
-from av.video.reformatter import VideoReformatter
 
 from toolkit.addresses import without_password
 from toolkit.errors import SourceError
-from toolkit.live.pixels import YuvPixels, is_planar
+from toolkit.live.pixels import Converter, YuvPixels, is_planar
 from toolkit.records import Pixels
 
 # FFmpeg shows a text file as a film of a terminal.
@@ -114,9 +112,8 @@ class VideoDecoder:
         else:
             self._stream.thread_type = "AUTO"
             self._stream.codec_context.thread_count = threads or 0
-        # One converter for all frames keeps its tables; a frame's own to_ndarray() builds them each time.
-        self._reformatter = VideoReformatter()
-        self._converting = threading.Lock()
+        # For all frames; a frame's own to_ndarray() would build the tables each time.
+        self._convert, self._shrink = Converter(), Converter()
         self._stamp = _STAMPS.get(container.format.name, "pts")
         self._first_stamp: int | None = None
         # A float: fractions cost ten microseconds a sum.
@@ -173,13 +170,11 @@ class VideoDecoder:
 
     def to_pixels(self, frame: av.VideoFrame) -> np.ndarray | Pixels:
         """The picture, converted when somebody looks at it where that can be put off."""
-        return YuvPixels(frame, self.to_bgr) if is_planar(frame) else self.to_bgr(frame)
+        return YuvPixels(frame, self.to_bgr, self._shrink) if is_planar(frame) else self.to_bgr(frame)
 
     def to_bgr(self, frame: av.VideoFrame) -> np.ndarray:
         """The picture as (H, W, 3), uint8, BGR, the way up it was filmed; any thread may ask."""
-        with self._converting:
-            # One thread: by default swscale starts as many for each picture as there are cores.
-            image = self._reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray()
+        image = self._convert(frame, "bgr24").to_ndarray()
         return np.ascontiguousarray(np.rot90(image, frame.rotation // 90)) if frame.rotation else image
 
     def _stamp_of(self, frame: av.VideoFrame) -> int | None:

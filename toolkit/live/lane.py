@@ -51,6 +51,7 @@ class Job:
         tracks: the persons in the frame.
         asked: those of them that the crops show, one for one; none where the crop is the whole frame.
         looked_at: ``time.monotonic()`` seconds at the end of that.
+        is_patient: nobody waits for its answers, and further frames can come meanwhile.
         answers: one prediction for each crop, once the model was called.
         error: what failed, if anything did.
         is_done: nothing more is waited for.
@@ -62,6 +63,7 @@ class Job:
     tracks: Sequence[Track] = ()
     asked: Sequence[Track] = ()
     looked_at: float = 0.0
+    is_patient: bool = False
     answers: Sequence[Any] = ()
     error: Exception | None = None
     is_done: bool = False

@@ -52,6 +52,13 @@ class Mailbox(Generic[T]):
                 self._room.arrived.notify()
             self._drop(dropped)
 
+    def wait_for_room(self) -> int:
+        """Wait until the one writer can put without waiting; how many items, 0 when the mailbox is closed."""
+        with self._room.lock:
+            while not self._is_closed and len(self._items) >= self._capacity:
+                self._has_room.wait()
+            return 0 if self._is_closed else self._capacity - len(self._items)
+
     def take(self) -> T | None:
         """Wait for the oldest item; None when the mailbox is closed and empty."""
         with self._room.lock:

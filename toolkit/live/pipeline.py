@@ -24,6 +24,7 @@ from toolkit.live.mailbox import Mailbox, MailRoom
 from toolkit.live.pipeline_config import PipelineConfig
 from toolkit.live.source import open_source
 from toolkit.live.track import FaceTracker, looks_together
+from toolkit.live.turns import Turns
 from toolkit.records import Frame, FrameResult
 from toolkit.stats import LatencyMeter, RateMeter, StageTimes
 
@@ -83,6 +84,7 @@ class LivePipeline:
         self._listeners = list(listeners)
         self._stages = StageTimes()
         self._look = Look(detect, self.config, self._stages)
+        self._turns = Turns(self._workers)
         self._room: MailRoom[Frame] = MailRoom()
         self._in_hand = 0
         self._done: Mailbox[Job] = Mailbox(_NO_LIMIT)
@@ -287,7 +289,7 @@ class LivePipeline:
 
     def _make_lane(self, name: str, address: Address) -> Lane:
         settings = (self._camera_config, self._room, self._opener, self._look.prepare, self._stages)
-        camera = Camera(name, address, *settings)
+        camera = Camera(name, address, *settings, self._turns)
         return Lane(camera, FaceTracker(self.config.tracker))
 
     def _begin(self, lane: Lane) -> None:
@@ -307,6 +309,9 @@ class LivePipeline:
             with self._room.lock:
                 job.lane.jobs.append(job)
                 job.lane.is_looked_at = False
+                # Of a recording, unless the street is full and can only go on with an answer.
+                is_full = self._in_hand >= self.config.frames_in_hand
+                job.is_patient = not (job.lane.camera.mailbox.newest_wins or is_full)
                 self._room.arrived.notify()
             if job.crops:
                 self._inference.submit(job)

@@ -16,7 +16,8 @@ class PipelineConfig:
         crop_margin: border around a face box, as a share of its side; must suit the model.
         smallest_face_px: faces with a shorter longest side are followed but not analysed.
         batch_size: most crops in one call of the model.
-        max_wait_s: longest wait of a crop for others while the model has nothing to do.
+        max_wait_s: longest wait of a crop for others while the model has nothing to do; those of a recording
+            as fast as it goes wait ten times as long.
         frames_in_hand: frames that may be looked at, or be with the model, at a time; more makes larger
             batches.
         live_frames_in_hand: and so many of them of one live camera; more makes more latency when the model is

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from toolkit.crops import square_regions
 from toolkit.records import Crop, Frame, Pixels, Region
@@ -19,7 +20,8 @@ _BT601 = (0.299, 0.114)
 _LUMA_WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
 _FULL_RANGE = 2
 
-_PLANAR = {"yuv420p", "yuvj420p"}
+# What can be looked at in parts, and the same with colour at every pixel.
+_PLANAR = {"yuv420p": "yuv444p", "yuvj420p": "yuvj444p"}
 
 
 class ArrayPixels:
@@ -43,6 +45,29 @@ class ArrayPixels:
         return self._image[top:bottom, left:right]
 
 
+class Converter:
+    """FFmpeg's swscale; any thread may ask.
+
+    It keeps its tables as long as it makes the same of the same: one for all frames of a film, and for each
+    thing that is made of them.
+    """
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+        self._converting = threading.Lock()
+
+    def __call__(
+        self, frame: av.VideoFrame, pixel_format: str, size_wh: tuple[int, int] | None = None
+    ) -> av.VideoFrame:
+        """The frame in another format and size; where it shrinks, each pixel is the mean of an area."""
+        width, height = size_wh or (frame.width, frame.height)
+        with self._converting:
+            # One thread: by default swscale starts as many for each picture as there are cores.
+            return self._reformatter.reformat(
+                frame, width, height, pixel_format, interpolation="AREA", threads=1
+            )
+
+
 class YuvPixels:
     """A picture as the decoder left it, 1.5 bytes a pixel; only what is looked at is converted.
 
@@ -53,24 +78,28 @@ class YuvPixels:
     Args:
         frame: 4:2:0, 8 bits, the way up it was filmed (:func:`is_planar`).
         to_bgr: makes the whole picture of it; called at most once.
+        shrink: shared by the frames of a film.
 
     Source: the matrices of ITU-R BT.601, BT.709 and BT.2020; chroma is repeated, not interpolated, as
         swscale does it.
     """
 
-    def __init__(self, frame: av.VideoFrame, to_bgr: Callable[[av.VideoFrame], np.ndarray]) -> None:
+    def __init__(
+        self,
+        frame: av.VideoFrame,
+        to_bgr: Callable[[av.VideoFrame], np.ndarray],
+        shrink: Converter | None = None,
+    ) -> None:
         self.size_wh = (frame.width, frame.height)
         self._frame = frame
         self._to_bgr = to_bgr
+        self._shrink = shrink or Converter()
         self._image: np.ndarray | None = None
         self._small: np.ndarray | None = None
         self._making = threading.Lock()
         width, height = self.size_wh
         half = ((width + 1) // 2, (height + 1) // 2)
-        self._planes = tuple(
-            np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:rows, :columns]  # type: ignore[call-overload]
-            for plane, (columns, rows) in zip(frame.planes, (self.size_wh, half, half), strict=True)
-        )
+        self._planes = _planes(frame, (self.size_wh, half, half))
         is_full = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
         self._matrix = _yuv_to_bgr(int(frame.colorspace), is_full)
 
@@ -85,7 +114,8 @@ class YuvPixels:
         """See :class:`Pixels`; the last one is kept."""
         small = self._small
         if small is None or small.shape[1::-1] != size_wh:
-            self._small = small = self._mixed(*(_resized(plane, size_wh) for plane in self._planes))
+            scaled = self._shrink(self._frame, _PLANAR[self._frame.format.name], size_wh)
+            self._small = small = self._mixed(*_planes(scaled, (size_wh,) * 3))
         return small
 
     def region(self, box_xyxy: Region) -> np.ndarray:
@@ -135,6 +165,14 @@ def cut_faces(frame: Frame, boxes_xyxy: np.ndarray, margin: float) -> list[Crop]
     pixels = pixels_of(frame)
     regions = square_regions(pixels.size_wh, boxes_xyxy, margin)
     return [Crop(index, region, pixels.region(region)) for index, region in regions]
+
+
+def _planes(frame: av.VideoFrame, sizes_wh: Sequence[tuple[int, int]]) -> tuple[np.ndarray, ...]:
+    """Views of the frame's own memory, without what pads its lines."""
+    return tuple(
+        np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:rows, :columns]  # type: ignore[call-overload]
+        for plane, (columns, rows) in zip(frame.planes, sizes_wh, strict=True)
+    )
 
 
 def _resized(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:

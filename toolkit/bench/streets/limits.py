@@ -11,8 +11,12 @@ import numpy as np
 from toolkit.bench.streets.contender import ThreadedStreet
 from toolkit.bench.streets.ours import BATCH_SIZE, auto_runtime, torch_runtime
 from toolkit.live.pipeline import usable_cores
-from toolkit.live.pixels import YuvPixels
+from toolkit.live.pixels import Converter, YuvPixels
 from toolkit.models.runtime import Runtime
+
+
+def _whole(frame: av.VideoFrame) -> np.ndarray:
+    return frame.to_ndarray(format="bgr24")
 
 
 class DecodeOnly(ThreadedStreet):
@@ -22,13 +26,13 @@ class DecodeOnly(ThreadedStreet):
         return [partial(self._decode, video, number) for number, video in enumerate(self.task.videos)]
 
     def _decode(self, video: str, number: int) -> None:
-        size_wh = (self.task.size_px, self.task.size_px)
+        size_wh, shrink = (self.task.size_px, self.task.size_px), Converter()
         while not self.is_over.is_set():
             with av.open(video) as container:
                 stream = container.streams.video[0]
                 stream.codec_context.thread_count = 1
                 for frame in container.decode(stream):
-                    YuvPixels(frame, lambda frame: frame.to_ndarray(format="bgr24")).shrunk(size_wh)
+                    YuvPixels(frame, _whole, shrink).shrunk(size_wh)
                     self.counts[number] += 1
                     if self.is_over.is_set():
                         break

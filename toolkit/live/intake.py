@@ -1,0 +1,117 @@
+"""What a source delivers, booked and left where the next stage finds it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from toolkit.live.mailbox import Mailbox, MailRoom
+from toolkit.live.source import Source
+from toolkit.live.turns import Turns
+from toolkit.records import Frame
+from toolkit.stats import FrameLedger, RateMeter, StageTimes
+
+
+class Intake:
+    """Takes in the frames of one camera, from one source after the other.
+
+    Every frame read stands in ``ledger``; whoever takes one from ``mailbox`` settles it there.
+
+    Recordings are read in turns: each of many that are decoded at the same time would find its last picture
+    gone from the core's cache whenever its thread goes on, and the threads would wait for each other in the
+    interpreter (with sixteen of them on two cores, a frame costs 5 % more and is switched to three times as
+    often). In its turn a recording fills its mailbox. A live camera's turn would come too late; it has none.
+
+    Args:
+        waiting_frames: frames of a recording that may wait in the mailbox.
+        room: where the mailbox hangs beside those of other cameras.
+        prepare: called with every frame of a recording right after it was read.
+        stages: where the CPU time of each picture that is read counts, as "decode".
+        turns: shared with other cameras.
+        on_drop: told of every frame that nobody will take.
+
+    Attributes:
+        last_read_at: ``time.monotonic()`` seconds of the newest frame; None before the first.
+        longest_gap_s: the longest time between two frames.
+    """
+
+    def __init__(
+        self,
+        waiting_frames: int,
+        room: MailRoom[Frame] | None,
+        prepare: Callable[[Frame], None],
+        stages: StageTimes,
+        turns: Turns,
+        on_drop: Callable[[Frame], None],
+    ) -> None:
+        self.ledger = FrameLedger()
+        self.mailbox: Mailbox[Frame] = Mailbox(waiting_frames, on_drop=on_drop, room=room)
+        self.last_read_at: float | None = None
+        self.longest_gap_s = 0.0
+        self._prepare = prepare
+        self._stages = stages
+        self._turns = turns
+        self._rate = RateMeter()
+        self._next_index = 0
+        self._stale_booked = 0
+
+    @property
+    def per_s(self) -> float:
+        """Frames a second of late."""
+        return self._rate.per_s
+
+    def begin(self, source: Source) -> None:
+        """From now on, frames come from this source."""
+        self._stale_booked = 0
+        self.mailbox.newest_wins = source.is_live
+
+    def read_some(self, source: Source) -> bool:
+        """Read the next frame, of a recording as many as there is room for; False when there are no more.
+
+        Raises:
+            SourceError: the source fell silent, or cannot be read on.
+        """
+        if source.is_live:
+            return self._read_one(source)
+        places = self.mailbox.wait_for_room()
+        with self._turns:
+            return all(self._read_one(source) for _ in range(places))
+
+    def end(self, source: Source) -> None:
+        """No more frames come from this source."""
+        self._book_stale(source)
+
+    def _read_one(self, source: Source) -> bool:
+        # Waiting for the network or for a recording's pace is no work: the time of this thread's core counts.
+        began_s = time.thread_time()
+        frame = source.read()
+        self._stages.add("decode", time.thread_time() - began_s)
+        self._book_stale(source)
+        if frame is not None:
+            self._deliver(frame)
+        return frame is not None
+
+    def _deliver(self, frame: Frame) -> None:
+        # A source counts from 0 each time it is opened; the camera's own count goes on.
+        if frame.index != self._next_index:
+            frame = replace(frame, index=self._next_index)
+        self._next_index += 1
+        self.ledger.read(frame.index)
+        self._rate.tick()
+        now = time.monotonic()
+        if self.last_read_at is not None:
+            self.longest_gap_s = max(self.longest_gap_s, now - self.last_read_at)
+        self.last_read_at = now
+        if not self.mailbox.newest_wins:
+            self._prepare(frame)
+        self.mailbox.put(frame)
+
+    def _book_stale(self, source: Source) -> None:
+        """What the source let go undecoded was read, and nobody will see it."""
+        stale = source.health().stale_pictures
+        for _ in range(stale - self._stale_booked):
+            self.ledger.read(self._next_index)
+            self.ledger.settle(self._next_index, "skipped", "stale")
+            self._next_index += 1
+        self._stale_booked = stale
