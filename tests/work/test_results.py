@@ -32,7 +32,9 @@ class _CutLine(_Line):
         super().ask(command, meanwhile)
         raise redis.ConnectionError("cut")
 
-    ask_all = ask
+    def ask_all(self, commands):
+        super().ask_all(commands)
+        raise redis.ConnectionError("cut")
 
 
 @pytest.mark.parametrize("fetched_before", [0, 3])

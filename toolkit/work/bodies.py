@@ -58,7 +58,9 @@ class Bodies:
 
     def keep_in_redis(self, bodies: Iterable[tuple[str, bytes | memoryview]]) -> None:
         """Store bodies in Redis, for some minutes if no script says otherwise."""
-        commands = [("SET", self._body_prefix + task_id, body, "PX", _EXPIRES_MS) for task_id, body in bodies]
+        commands = [
+            ("SET", self._body_prefix + task_id, bytes(body), "PX", _EXPIRES_MS) for task_id, body in bodies
+        ]
         if commands:
             self._connection.call_all(commands)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import redis
+from hiredis import pack_command
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -46,7 +47,7 @@ class _Line:
         self._client_id: int | None = None
 
     def ask(self, command: Sequence[Any], meanwhile: Callable[[], None] | None = None) -> Any:
-        self._send(self._connection.pack_command(*command))
+        self._send((pack_command(tuple(command)),))
         if meanwhile is not None:
             meanwhile()
         answer = self._connection.read_response()
@@ -57,12 +58,12 @@ class _Line:
         """The answers to commands, errors among them; the next is made while Redis works on the last."""
         sent = 0
         for command in commands:
-            self._send(self._connection.pack_command(*command))
+            self._send((pack_command(tuple(command)),))
             sent += 1
         return [self._answer_or_error() for _ in range(sent)]
 
     def ask_all(self, commands: list[tuple[Any, ...]]) -> list[Any]:
-        self._send(self._connection.pack_commands(commands))
+        self._send(map(pack_command, commands))
         answers = [self._answer_or_error() for _ in commands]
         for answer in answers:
             if isinstance(answer, redis.ResponseError):

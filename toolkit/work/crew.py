@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import operator
 import os
 import threading
 import time
@@ -34,6 +35,8 @@ _AHEAD_BYTES = 4_000_000
 _PATIENCE_S = 60.0
 _OUTAGE_LOOK_S = 0.2
 _WAKE_AGAIN_S = 0.05
+
+_body: Callable[[TaskInHand], bytes] = operator.attrgetter("entry.body")
 
 
 class ThreadCrew:
@@ -181,7 +184,7 @@ class ThreadCrew:
                     self._recorder.hold(fresh)
                     self._ahead.extend(fresh)
                     if fresh:
-                        self._task_bytes = sum(len(hand.entry.body) for hand in fresh) / len(fresh)
+                        self._task_bytes = sum(map(len, map(_body, fresh))) / len(fresh)
                 return [] if self._stopping.is_set() else self._pick(handlers)
         finally:
             self._idle.discard(threading.get_ident())
@@ -198,10 +201,12 @@ class ThreadCrew:
         """The next task, or the next batch of one type; none when nothing was taken ahead."""
         if not self._largest_batch:
             while self._ahead:
-                # Another thread may have taken the last one.
-                with contextlib.suppress(IndexError):
-                    if self._is_to_be_done(hand := self._ahead.popleft()):
-                        return [hand]
+                try:
+                    hand = self._ahead.popleft()
+                except IndexError:  # another thread took the last one
+                    break
+                if self._is_to_be_done(hand):
+                    return [hand]
             return []
         with self._picking:
             # What lies together in a batch is known when all are open.

@@ -6,7 +6,7 @@ import logging
 import operator
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from toolkit.errors import QueueUnavailable
 from toolkit.work.parcels import Entry, Finished
@@ -19,6 +19,7 @@ _LOOK_S = 0.05
 
 _Place = tuple[int, bytes, int]
 _place: Callable[[Entry], _Place] = operator.itemgetter(0, 1, 2)
+_entry: Callable[[TaskInHand], Entry] = operator.attrgetter("entry")
 
 
 class Recorder:
@@ -55,10 +56,10 @@ class Recorder:
         self._thread.join(max(_LOOK_S, deadline - time.monotonic()))
         return not (self._ends or self._thread.is_alive())
 
-    def hold(self, in_hand: Iterable[TaskInHand]) -> None:
+    def hold(self, in_hand: Sequence[TaskInHand]) -> None:
         """Keep the leases of these tasks until they are recorded or let go."""
         with self._lock:
-            self._held.update((_place(hand.entry), hand) for hand in in_hand)
+            self._held.update(zip(map(_place, map(_entry, in_hand)), in_hand, strict=True))
 
     def let_go(self, in_hand: Iterable[TaskInHand]) -> None:
         """Keep these leases no longer: the tasks were put back, or will be another's when the lease ends."""

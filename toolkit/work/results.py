@@ -74,10 +74,11 @@ class ResultBox:
         self._streams = streams
         self._arrived: dict[str, dict[str, Any]] = {}
         # By what the ids of their tasks begin with; a reference for each task would cost as much as all else.
-        self._sent: weakref.WeakValueDictionary[str, _Sent] = weakref.WeakValueDictionary()
+        self._sent: dict[str, weakref.ref[_Sent]] = {}
         self._outstanding = 0
         self._is_reading = False
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
 
     def handles(self, task_ids: list[str]) -> list[TaskHandle]:
         """Handles for tasks about to be sent, whose ids are alike up to their last dash."""
@@ -85,9 +86,10 @@ class ResultBox:
         sent = _Sent(self)
         for handle in handles:
             handle._sent = sent
-        with self._changed:
-            if handles:
-                self._sent[_stem(handles[0])] = sent
+        if handles:
+            stem = task_ids[0].rpartition("-")[0]
+            self._sent[stem] = weakref.ref(sent, lambda _: self._sent.pop(stem))
+        with self._lock:
             self._outstanding += len(handles)
         return handles
 
@@ -133,7 +135,8 @@ class ResultBox:
         records = list(map(self._arrived.pop, task_ids))
         if self._sent:
             for task_id, record in zip(task_ids, records, strict=True):
-                if (sent := self._sent.get(_stem(task_id))) is not None:
+                known = self._sent.get(task_id.rpartition("-")[0])
+                if known is not None and (sent := known()) is not None:
                     sent.records[task_id] = record
         return records
 
@@ -172,11 +175,6 @@ class ResultBox:
                 self._outstanding -= len(bodies)
                 self._is_reading = False
                 self._changed.notify_all()
-
-
-def _stem(task_id: str) -> str:
-    """What is alike in the ids of tasks that were sent together."""
-    return task_id.rpartition("-")[0]
 
 
 def _records(bodies: list[bytes]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import os
 import socket
 import time
@@ -30,6 +31,8 @@ from toolkit.work.parcels import (
 _LONG_AGO_MS = 86_400_000
 _LOOK_FOR_STALE_S = 1.0
 _READ_AT_ONCE = 10
+
+_place: Callable[[Entry], bytes] = operator.attrgetter("place")
 
 
 class TaskStreams:
@@ -144,11 +147,10 @@ class TaskStreams:
                 if is_too_much:
                     continue
             if rows or time.monotonic() >= deadline or not is_wanted():
-                entries = self._entries(rows, now_ms)
-                if any(entry.is_orphan for entry in entries):
-                    # Its worker held more, as a rule.
+                if rows and rows[0][1] > 1:
+                    # Taken over from a worker that held more, as a rule.
                     self._look_for_stale_at = 0.0
-                return self._with_bodies_from_redis(entries)
+                return self._entries(rows, now_ms)
 
     def body_of(self, entry: Entry) -> bytes | memoryview:
         """The encoded task; where it lies in shared memory, a copy of it."""
@@ -291,28 +293,26 @@ class TaskStreams:
             answer = self._connection.wait(*command, *self._waited_for) or []
         except GroupMissing:
             return [], False
-        rows = [[self._stream_numbers[key], 1, entries] for key, entries in answer]
-        tasks = sum(number_of_tasks(fields) for _, _, entries in rows for _, fields in entries)
+        rows, tasks = [], 0
+        for key, entries in answer:
+            rows.append([self._stream_numbers[key], 1, entries])
+            tasks += number_of_tasks(entries[0][1])
         if tasks <= most_tasks:
             return rows, False
-        places = [(stream, entry_id) for stream, _, entries in rows for entry_id, _ in entries]
+        places = [(stream, entries[0][0]) for stream, _, entries in rows]
         self._run(scripts.OPEN, *itertools.chain.from_iterable(places))
         return [], True
 
     def _entries(self, rows: list[Any], now_ms: int) -> list[Entry]:
-        return [
-            task
-            for stream, deliveries, entries in rows
-            for entry_id, fields in entries
-            for task in tasks_of(stream, deliveries, entry_id, fields, now_ms)
-        ]
-
-    def _with_bodies_from_redis(self, entries: list[Entry]) -> list[Entry]:
-        in_redis = [(entry.task_id, entry.place) for entry in entries if entry.place == IN_REDIS]
-        if not in_redis:
-            return entries
+        tasks: list[Entry] = []
+        for stream, deliveries, entries in rows:
+            for entry_id, fields in entries:
+                tasks += tasks_of(stream, deliveries, entry_id, fields, now_ms)
+        if IN_REDIS not in map(_place, tasks):
+            return tasks
+        in_redis = [(task.task_id, task.place) for task in tasks if task.place == IN_REDIS]
         bodies = iter(self._bodies.fetch(in_redis))
-        return [entry._replace(body=next(bodies)) if entry.place == IN_REDIS else entry for entry in entries]
+        return [task._replace(body=next(bodies)) if task.place == IN_REDIS else task for task in tasks]
 
     def _run(self, script: str, *args: Any, meanwhile: Callable[[], None] | None = None) -> Any:
         try:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from toolkit.errors import ConfigError, QueueFull, QueueUnavailable, TaskError, did_you_mean
 from toolkit.work.bodies import APART_BYTES
-from toolkit.work.codec import MAX_TASK_BYTES, Encoded, as_bytes, encode_all
+from toolkit.work.codec import MAX_TASK_BYTES, Encoded, as_bytes, encode_all, encode_pieces
 from toolkit.work.connection import RedisConnection
 from toolkit.work.dead_letters import DeadLetters
 from toolkit.work.in_hand import Task, TaskInHand
@@ -270,7 +270,8 @@ class TaskQueue:
 
     def open(self, in_hand: TaskInHand) -> Finished | None:
         """Fetch and decode a task; its end when it is past its deadline, or cannot be done."""
-        return in_hand.open(self._streams.body_of(in_hand.entry), self.max_attempts)
+        entry = in_hand.entry
+        return in_hand.open(self._streams.body_of(entry) if entry.place else entry.body, self.max_attempts)
 
     def finish(self, ends: Iterable[Finished]) -> int:
         """Store results and let the tasks go, in bulk; returns how many others had finished before."""
@@ -344,6 +345,8 @@ class TaskQueue:
                 raise TaskError(
                     f"a task is a dict, got a {type(task).__name__}; wrap it: {{'type': ..., 'data': ...}}"
                 )
+        if len(tasks) == 1:
+            return [encode_pieces(tasks[0], self._max_task_bytes)]
         return encode_all(tasks, self._max_task_bytes)
 
     def _put(
