@@ -14,8 +14,10 @@ from toolkit.errors import ConfigError, SourceError
 from toolkit.experiment import Experiment, LiveConfig
 from toolkit.live.pipeline import LivePipeline
 from toolkit.live.zones import ZoneConfig
-from toolkit.notebook.dashboard import DashboardConfig, DashboardState, LiveDashboard
+from toolkit.notebook.dashboard import LiveDashboard
 from toolkit.notebook.runs import newest_runs, rates_of_run
+from toolkit.notebook.shown_run import DashboardConfig
+from toolkit.notebook.state import DashboardState
 from toolkit.notebook.wall import Wall
 
 
@@ -30,16 +32,16 @@ def dashboard(store, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     made = []
 
-    def make(duration_s=None, detect=None, address="{}", zones=None, **scripts) -> LiveDashboard:
+    def make(duration_s=None, detect=None, address="{}", zones=None, load=None, **scripts) -> LiveDashboard:
         parts = {"detect": detect or FixedDetector(), "predict": EchoModel(), "opener": Opener(**scripts)}
 
         def make_pipeline(config, listeners):
-            return LivePipeline(config.cameras, listeners=listeners, **parts)
+            return LivePipeline(config.cameras, config=config.pipeline, listeners=listeners, **parts)
 
         cameras = {name: address.format(name) for name in scripts}
         live = LiveConfig(cameras=cameras, duration_s=duration_s, zones=zones or {})
         config = DashboardConfig(width_px=640, pictures_per_s=30)
-        made.append(LiveDashboard(Experiment("fakes", live=live), tmp_path, config, make_pipeline))
+        made.append(LiveDashboard(Experiment("fakes", live=live), tmp_path, config, make_pipeline, load))
         return made[-1]
 
     yield make
@@ -61,8 +63,9 @@ def count_changes(dashboard: LiveDashboard) -> list[bytes]:
 
 
 def shows_rates(dashboard: LiveDashboard) -> bool:
-    plot = dashboard.panel.plot_html.value
-    return "<polyline" in plot and 'points=""' not in plot
+    plot = dashboard.panel.plots_html.value
+    # The first plot is that of the rates.
+    return 'points=""' not in plot.partition("</figure>")[0]
 
 
 def test_a_run_is_shown_while_it_is_on_and_recorded_when_it_is_stopped(dashboard):
@@ -75,7 +78,7 @@ def test_a_run_is_shown_while_it_is_on_and_recorded_when_it_is_stopped(dashboard
     assert board.stop()
 
     assert "<th>hall</th>" in board.panel.table_html.value
-    assert board.panel.plot_html.value.count("<polyline") == 2
+    assert board.panel.plots_html.value.partition("</figure>")[0].count("<polyline") == 2
     assert newest_runs(1)["status"].tolist() == ["FINISHED"]
     assert set(rates_of_run(board.report.statistics["mlflow_run_id"])["camera"]) == {"door", "hall"}
 
@@ -84,10 +87,10 @@ def test_the_buttons_stop_a_run_and_start_another(dashboard):
     board = dashboard(door=[endless(), endless()])
     runs = []
     for _ in range(2):
-        board.panel.start_button.click()
+        board.panel.controls.start_button.click()
         board.watch(0.1)
         assert board.state is DashboardState.LIVE
-        board.panel.stop_button.click()
+        board.panel.controls.stop_button.click()
         wait_until(lambda: board.state is DashboardState.OVER, 30)
         runs.append(board.report.statistics["mlflow_run_id"])
 
@@ -97,12 +100,16 @@ def test_the_buttons_stop_a_run_and_start_another(dashboard):
 
 def test_a_button_can_be_pressed_only_when_it_does_something(dashboard):
     board = dashboard(door=[endless()])
-    usable = [(not board.panel.start_button.disabled, not board.panel.stop_button.disabled)]
+    usable = [(not board.panel.controls.start_button.disabled, not board.panel.controls.stop_button.disabled)]
     board.start()
     board.watch(0.05)
-    usable.append((not board.panel.start_button.disabled, not board.panel.stop_button.disabled))
+    usable.append(
+        (not board.panel.controls.start_button.disabled, not board.panel.controls.stop_button.disabled)
+    )
     board.close()
-    usable.append((not board.panel.start_button.disabled, not board.panel.stop_button.disabled))
+    usable.append(
+        (not board.panel.controls.start_button.disabled, not board.panel.controls.stop_button.disabled)
+    )
 
     assert usable == [(True, False), (False, True), (False, False)]
 
@@ -135,7 +142,7 @@ def test_faces_are_shown_only_when_asked_and_never_kept(dashboard):
     board.watch(0.3)
     blurred = detail_in_face(board.panel.wall_image.value)
 
-    board.panel.blur_toggle.value = False
+    board.panel.controls.blur_toggle.value = False
 
     assert detail_in_face(board.panel.wall_image.value) > 1.5 * blurred
     assert detail_in_face(board.snapshot().data) == pytest.approx(blurred, rel=0.1)
@@ -215,7 +222,7 @@ def test_a_run_that_fails_says_why_without_a_password(dashboard, caplog):
     assert board.state is DashboardState.FAILED
     assert "secret" not in caplog.text
     assert "***@door.example/door is not there" in board.panel.status_html.value
-    assert not board.panel.start_button.disabled
+    assert not board.panel.controls.start_button.disabled
 
 
 def test_a_closed_dashboard_does_not_start_again(dashboard):
@@ -249,7 +256,138 @@ def test_an_experiment_without_cameras_is_refused():
         LiveDashboard(Experiment("empty"))
 
 
-@pytest.mark.parametrize("setting", [{"width_px": 4000}, {"pictures_per_s": 0}])
+@pytest.mark.parametrize("setting", [{"width_px": 4000}, {"pictures_per_s": 0}, {"unseen_s": 0}])
 def test_settings_no_browser_can_follow_are_refused(setting):
     with pytest.raises(ConfigError):
         DashboardConfig(**setting)
+
+
+def click(board: LiveDashboard, name: str, **values) -> None:
+    """Fill in what the controls ask for, and press a button."""
+    controls = board.panel.controls
+    for text, value in values.items():
+        widget = controls._settings.get(text) or getattr(controls, text)
+        widget.value = value
+    getattr(controls, f"{name}_button").click()
+
+
+def events(board: LiveDashboard) -> str:
+    return board.panel.events_html.value
+
+
+def test_cameras_are_added_and_removed_while_a_run_is_on(dashboard):
+    board = dashboard(door=[endless()], late=[endless()])
+    board.remove_camera("late")
+    board.start()
+    board.watch(0.1)
+    click(board, "add", name_text="late", address_text="late")
+    wait_until(lambda: "<th>late</th>" in board.panel.table_html.value, 30)
+    click(board, "remove", camera_menu="door")
+    wait_until(lambda: "camera door removed" in events(board), 30)
+
+    board.stop()
+
+    assert list(board.live.cameras) == list(board.panel.controls.camera_menu.options) == ["late"]
+    assert {row["text"] for row in board.report.events} == {"camera late added: late", "camera door removed"}
+    assert board.report.statistics["cameras"]["late"]["analysed"] > 0
+
+
+def test_settings_are_changed_while_a_run_is_on_and_the_next_begins_with_them(dashboard):
+    board = dashboard(door=[endless(), endless()])
+    board.start()
+    board.watch(0.1)
+    click(board, "apply", batch_size=3, max_wait_ms=25.0, search_every=2)
+    wait_until(lambda: "batch_size 32 → 3, max_wait_s 0.01 → 0.025, search_every 1 → 2" in events(board), 30)
+    assert board.panel.controls.asked() == {}
+    board.stop()
+
+    board.start()
+    board.watch(0.1)
+
+    street = board.live.pipeline
+    assert (street.batch_size, street.max_wait_s, street.search_every) == (3, 0.025, 2)
+
+
+def test_another_model_is_loaded_beside_the_run_and_takes_over(dashboard):
+    loaded, model = threading.Event(), EchoModel()
+    board = dashboard(load=lambda live: loaded.wait(30) and model, door=[endless()])
+    pictures = count_changes(board)
+    board.start()
+    board.watch(0.1)
+    click(board, "apply", runtime="torch")
+    before = len(pictures)
+    wait_until(lambda: len(pictures) > before + 5, 30)
+    assert not model.batch_sizes
+
+    loaded.set()
+
+    wait_until(lambda: model.batch_sizes, 30)
+    wait_until(lambda: "runtime auto → torch" in events(board), 30)
+
+
+def test_what_cannot_be_done_is_said_and_the_run_goes_on(dashboard):
+    board = dashboard(door=[endless()])
+    board.start()
+    board.watch(0.1)
+    click(board, "add", name_text="door", address_text="0")
+    assert "already" in board.panel.controls.message_html.value
+    click(board, "add", name_text="wrong", address_text="rtsp://me:secret@there/nowhere")
+    wait_until(lambda: "refused" in events(board), 30)
+
+    assert "rtsp://***@there/nowhere is not there" in board.panel.controls.message_html.value
+    assert list(board.live.cameras) == ["door"]
+    assert board.state is DashboardState.LIVE
+
+
+def test_what_is_changed_before_the_start_holds_for_it(dashboard):
+    board = dashboard(door=[endless()], hall=[endless()])
+    click(board, "remove", camera_menu="hall")
+    click(board, "apply", batch_size=5)
+    click(board, "add", name_text="no name", address_text="0")
+    assert "letters, digits" in board.panel.controls.message_html.value
+    assert cv2.imdecode(np.frombuffer(board.snapshot().data, np.uint8), 1).shape == (360, 640, 3)
+    board.start()
+    board.watch(0.1)
+    board.stop()
+
+    assert set(board.report.statistics["cameras"]) == {"door"}
+    assert board.live.pipeline.batch_size == 5
+
+
+def test_a_run_ends_when_the_page_that_showed_it_is_closed(dashboard, monkeypatch):
+    board = dashboard(door=[endless()])
+    board.start()
+    board.watch(0.1)
+    assert board.state is DashboardState.LIVE
+
+    monkeypatch.setattr(board._audience, "is_gone", lambda: True)
+
+    wait_until(lambda: board.state is DashboardState.OVER, 30)
+
+
+def test_an_interrupt_while_it_is_watched_ends_the_run(dashboard, monkeypatch):
+    board = dashboard(door=[endless()])
+    board.start()
+    board.watch(0.1)
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(board._changed, "wait_for", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        board.watch(60)
+
+    assert board.state is DashboardState.OVER
+    assert not board.is_running
+
+
+def test_the_cameras_of_a_run_that_uses_all_cores_are_drawn_less_often(dashboard):
+    board = dashboard(door=[endless()])
+    board.start()
+    board.watch(0.3)
+    screen = board._screen
+
+    screen._seen = {"resources": {"cpu_cores_used": 2.0, "cpu_cores": 2}}
+    assert screen._pause_s(0.01) == pytest.approx(0.25)
+    screen._seen = {"resources": {"cpu_cores_used": 1.0, "cpu_cores": 2}}
+    assert screen._pause_s(0.01) == 0.0

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -17,56 +14,23 @@ from IPython.display import display
 
 from toolkit.addresses import without_password
 from toolkit.errors import ConfigError, ToolkitError
-from toolkit.experiment import Experiment
+from toolkit.experiment import Experiment, LiveConfig
 from toolkit.live.listeners import LatestResults
-from toolkit.live_parts import MakePipeline, make_pipeline
-from toolkit.live_run import LiveReport, LiveRun
+from toolkit.live_changes import with_camera, with_settings, without_camera
+from toolkit.live_parts import MakePipeline, MakePredictor, make_pipeline, make_predictor
+from toolkit.live_run import LiveReport
+from toolkit.notebook.audience import Audience
+from toolkit.notebook.controls import connect
 from toolkit.notebook.described import DescribedImage
-from toolkit.notebook.live_plot import lines_plot
 from toolkit.notebook.panel import Panel
-from toolkit.notebook.runs import camera_table, machine_line, place_table, stage_table
+from toolkit.notebook.screen import Screen
+from toolkit.notebook.shown_run import DashboardConfig, ShownRun
+from toolkit.notebook.state import CAN_START, DashboardState
+from toolkit.notebook.steersman import Change
 from toolkit.notebook.wall import Wall
 from toolkit.tracking import DEFAULT_STORE, run_name
 
 logger = logging.getLogger(__name__)
-
-_NUMBERS_EVERY_S = 1.0
-_RATES_KEPT = 32
-
-
-@dataclass(frozen=True)
-class DashboardConfig:
-    """How much a browser is given to show.
-
-    Attributes:
-        width_px: of the wall.
-        pictures_per_s: most pictures of the wall a second; a browser cannot tell that it falls behind, so
-            the rate is fixed, and 12 of this width were shown without delay.
-    """
-
-    width_px: int = 1280
-    pictures_per_s: float = 12.0
-
-    def __post_init__(self) -> None:
-        if not 160 <= self.width_px <= 1280:
-            raise ConfigError(f"width_px must lie between 160 and 1280, got {self.width_px}")
-        if not 0 < self.pictures_per_s <= 30:
-            raise ConfigError(f"pictures_per_s must lie between 0 and 30, got {self.pictures_per_s}")
-
-
-class DashboardState(Enum):
-    """What the dashboard's run is doing."""
-
-    NEW = "not started"
-    LOADING = "loading detector, model and MLflow"
-    LIVE = "live"
-    SAVING = "saving"
-    OVER = "over"
-    FAILED = "failed"
-    CLOSED = "closed"
-
-
-_CAN_START = (DashboardState.NEW, DashboardState.OVER, DashboardState.FAILED)
 
 
 _dashboards: WeakSet[LiveDashboard] = WeakSet()
@@ -74,12 +38,12 @@ _dashboards: WeakSet[LiveDashboard] = WeakSet()
 
 
 class LiveDashboard:
-    """A wall of pictures, a table, a plot of rates, and buttons that start and stop live runs.
+    """A wall of pictures, tables and plots, and controls that start, stop and change live runs.
 
     Every start is a run of its own, recorded as ``toolkit live`` records one. A thread of the dashboard owns
     the run and draws from its newest results, so that neither a cell nor a slow browser holds the run up.
     Between runs no thread is alive and no camera open. One dashboard of a process runs at a time: a start
-    ends the run of another one, as when a notebook's cell is run again. ::
+    ends the run of another one, as when a notebook's cell is run again; so does closing the page. ::
 
         dashboard = LiveDashboard(experiment)
         dashboard.start()
@@ -90,6 +54,11 @@ class LiveDashboard:
         out_dir: each run leaves its sample pictures in a folder of its own below it.
         config: see :class:`DashboardConfig`.
         make: stands in for :func:`make_pipeline`.
+        load: stands in for :func:`make_predictor`.
+
+    Attributes:
+        report: of the run that ended last; None before, and while one is on.
+        error: why the last run failed, if it did.
 
     Raises:
         ConfigError: the experiment has no part ``live``.
@@ -101,6 +70,7 @@ class LiveDashboard:
         out_dir: Path = DEFAULT_STORE / "live",
         config: DashboardConfig | None = None,
         make: MakePipeline = make_pipeline,
+        load: MakePredictor = make_predictor,
     ) -> None:
         if experiment.live is None:
             raise ConfigError(f"experiment {experiment.name!r} has no part 'live': live: {{cameras: ...}}")
@@ -108,22 +78,21 @@ class LiveDashboard:
         self.report: LiveReport | None = None
         self.error: Exception | None = None
         self._experiment = experiment
-        self._cameras = list(experiment.live.cameras)
+        self._live = experiment.live
         self._out_dir = out_dir
-        self._make = make
-        self._states: dict[str, str] = {}
-        self._rates: dict[str, deque[tuple[float, float]]] = {}
-        self._wall = Wall(self._cameras, LatestResults(), self.config.width_px)
+        self._make, self._load = make, load
+        self._wall = Wall(self._live.cameras, LatestResults(), self.config.width_px)
+        self._screen: Screen | None = None
         self._stop_asked = threading.Event()
         self._changed = threading.Condition()
         self._state = DashboardState.NEW
         self._thread: threading.Thread | None = None
+        self._shown: ShownRun | None = None
         self._to_end_first: list[LiveDashboard] = []
-        self.panel = Panel(self.config.width_px)
-        # A callback waits while a cell runs, and must not hold the kernel: these return at once.
-        self.panel.start_button.on_click(lambda _: self.start())
-        self.panel.stop_button.on_click(lambda _: self._stop_asked.set())
-        self.panel.blur_toggle.observe(lambda _: self._draw_wall(), "value")
+        self._audience = Audience(self.config.unseen_s)
+        self.panel = Panel(self._live, self.config.width_px, self._audience.widget)
+        connect(self.panel.controls, self)
+        self.panel.controls.blur_toggle.observe(lambda _: self._draw_wall(), "value")
         self._draw_wall()
         self._enter(DashboardState.NEW)
         _dashboards.add(self)
@@ -132,6 +101,12 @@ class LiveDashboard:
     def state(self) -> DashboardState:
         """What the run is doing now."""
         return self._state
+
+    @property
+    def live(self) -> LiveConfig:
+        """The settings in force, or of the next run."""
+        shown = self._shown
+        return self._live if shown is None else shown.live
 
     @property
     def is_running(self) -> bool:
@@ -147,7 +122,7 @@ class LiveDashboard:
         with self._changed:
             if self._state is DashboardState.CLOSED:
                 raise ConfigError("this dashboard is closed; make a new one")
-            if self._state not in _CAN_START:
+            if self._state not in CAN_START:
                 return
             self._stop_asked.clear()
             # Those that run now, and none that starts later and waits for this one.
@@ -162,15 +137,52 @@ class LiveDashboard:
     def watch(self, seconds: float | None = None) -> None:
         """Wait until the run has been live for ``seconds``, or is over; buttons pressed meanwhile act later.
 
+        Interrupting it (the kernel's ■, Ctrl-C) ends the run as :meth:`stop` does.
+
         Raises:
             ToolkitError: the run has failed; this is its error.
         """
-        live = (DashboardState.LIVE, *_CAN_START)
-        with self._changed:
-            self._changed.wait_for(lambda: self._state in live)
-            self._changed.wait_for(lambda: self._state in _CAN_START, seconds)
+        live = (DashboardState.LIVE, *CAN_START)
+        try:
+            with self._changed:
+                self._changed.wait_for(lambda: self._state in live)
+                self._changed.wait_for(lambda: self._state in CAN_START, seconds)
+        except KeyboardInterrupt:
+            self.stop()
+            raise
         if self.error is not None:
             raise self.error
+
+    def change(self, **settings: Any) -> None:
+        """Change settings of the model or the street, such as ``batch_size=8`` or ``runtime="torch"``.
+
+        A run that is on goes on with them: this returns at once, and :meth:`LiveRun.change` is done beside
+        the run; whether it was told by the events. Otherwise the next run begins with them.
+
+        Raises:
+            ConfigError: there is no such setting, or the value makes no sense.
+        """
+        self._ask(partial(with_settings, **settings))
+
+    def add_camera(self, name: str, address: str | int) -> None:
+        """Open one more camera; as :meth:`change` does it.
+
+        Raises:
+            ConfigError: the name is taken or no name.
+        """
+        self._ask(lambda live: with_camera(live, name, address))
+
+    def remove_camera(self, name: str) -> None:
+        """Close a camera; as :meth:`change` does it.
+
+        Raises:
+            ConfigError: there is no such camera, or it is the last one.
+        """
+        self._ask(lambda live: without_camera(live, name))
+
+    def ask_to_stop(self) -> None:
+        """Begin to end the run, and return at once."""
+        self._stop_asked.set()
 
     def stop(self, timeout_s: float = 60.0) -> bool:
         """End the run and wait until it is recorded; may be called twice, or without a start.
@@ -178,7 +190,7 @@ class LiveDashboard:
         Returns:
             False when something is stuck beyond ``timeout_s``; the log names it.
         """
-        self._stop_asked.set()
+        self.ask_to_stop()
         thread = self._thread
         if thread is None:
             return True
@@ -195,9 +207,8 @@ class LiveDashboard:
 
     def snapshot(self, blur_faces: bool = True) -> DescribedImage:
         """The wall as a picture that stays in the notebook and in its HTML, where widgets are blank."""
-        names = ", ".join(self._cameras)
-        jpeg = self._wall.jpeg(self._states, blur_faces)
-        return DescribedImage(jpeg, "jpeg", f"The newest picture of each camera: {names}")
+        words = f"The newest picture of each camera: {', '.join(self.live.cameras)}"
+        return DescribedImage(self._newest_wall(blur_faces), "jpeg", words)
 
     def __enter__(self) -> LiveDashboard:
         return self
@@ -208,12 +219,26 @@ class LiveDashboard:
     def _ipython_display_(self) -> None:
         display(self.panel.box)
 
+    def _ask(self, change: Change) -> None:
+        with self._changed:
+            # Told at once where it makes no sense.
+            wanted = change(self.live)
+            if self._shown is not None:
+                self._shown.ask(change)
+                return
+            if self._state in (DashboardState.LOADING, DashboardState.SAVING):
+                raise ConfigError(f"the run is {self._state.value}: change it a moment later")
+            self._live = wanted
+        self.panel.controls.show(wanted)
+        self.panel.controls.say("the next run begins with this")
+        self._draw_wall()
+
     def _enter(self, state: DashboardState, text: str = "") -> None:
         with self._changed:
             self._state = state
-            self.panel.start_button.disabled = state not in _CAN_START
-            self.panel.stop_button.disabled = state is not DashboardState.LIVE
-            self.panel.tell(state.value, text)
+            self.panel.controls.start_button.disabled = state not in CAN_START
+            self.panel.controls.stop_button.disabled = state is not DashboardState.LIVE
+            self.panel.tell(state, text)
             self._changed.notify_all()
 
     def _run(self) -> None:
@@ -227,67 +252,38 @@ class LiveDashboard:
             self._enter(DashboardState.FAILED, text)
         else:
             run_id = self.report.statistics["mlflow_run_id"]
-            self._enter(
-                DashboardState.OVER, f"MLflow run {run_id}" if run_id else "not in MLflow: see the log"
-            )
+            told = f"MLflow run {run_id}" if run_id else "not in MLflow: see the log"
+            self._enter(DashboardState.OVER, told)
 
     def _run_once(self) -> LiveReport:
         """Load, show until the end or until somebody stops it, save."""
         for other in self._to_end_first:
             # Two runs would share the cores, and a USB camera can be opened only once.
             other.stop()
-        latest = LatestResults()
-        out_dir = self._out_dir / run_name(self._experiment.name)
-        run = LiveRun(self._experiment, out_dir, listeners=(latest,), make=self._make)
-        run.start()
-        self._states, self._wall = {}, Wall(self._cameras, latest, self.config.width_px, run.picture)
-        self._rates = {camera: deque(maxlen=_RATES_KEPT) for camera in self._cameras}
-        self._enter(DashboardState.LIVE)
+        experiment = replace(self._experiment, live=self._live)
+        out_dir = self._out_dir / run_name(experiment.name)
+        shown = ShownRun(experiment, out_dir, self.panel, self.config, self._make, self._load)
+        self._screen = shown.screen
+        with self._changed:
+            self._shown = shown
+            self._enter(DashboardState.LIVE)
         status = "FAILED"
         try:
-            self._show(run)
+            shown.show(self._stop_asked, self._audience)
             status = "FINISHED"
         finally:
-            self._enter(DashboardState.SAVING)
-            report = run.finish(status)
-        self._show_tables(report.statistics, now=False)
+            with self._changed:
+                self._shown, self._live = None, shown.live
+                self._enter(DashboardState.SAVING)
+            report = shown.finish(status)
         return report
 
-    def _show(self, run: LiveRun) -> None:
-        """Draw what is newest at a fixed rate, until the run is over or somebody stops it."""
-        period_s = 1 / self.config.pictures_per_s
-        numbers_at = next_at = time.monotonic()
-        while not self._stop_asked.is_set():
-            began = time.monotonic()
-            if began >= numbers_at:
-                numbers_at = began + _NUMBERS_EVERY_S
-                self._show_numbers(run)
-            jpeg = self._wall.jpeg_if_new(self._states, self.panel.blur_toggle.value)
-            if jpeg is not None:
-                self.panel.wall_image.value = jpeg
-            drawn = time.monotonic()
-            # Rests at least as long as it draws: where drawing is slow, the run needs the cores more.
-            next_at = max(next_at + period_s, drawn + (drawn - began))
-            if run.wait(next_at - drawn):
-                return
-
-    def _show_numbers(self, run: LiveRun) -> None:
-        statistics, elapsed_s = run.statistics(), run.elapsed_s
-        for camera, values in statistics["cameras"].items():
-            self._states[camera] = values["state"]
-            # Before that, the frames that a recording has ready at once would pass for a rate.
-            if elapsed_s >= _NUMBERS_EVERY_S:
-                self._rates[camera].append((elapsed_s, values["frames_per_s_now"]))
-        told = f"{elapsed_s:.0f} s, {statistics['frames_per_s_now']:.0f} frames/s"
-        if runtime := statistics["runtime"]:
-            told += f", model in {runtime['name']}"
-        self.panel.tell(self._state.value, told)
-        self._show_tables(statistics, now=True)
-        self.panel.plot_html.value = lines_plot(self._rates, "Frames a second", "/s")
-
-    def _show_tables(self, statistics: Mapping[str, Any], now: bool) -> None:
-        cameras, places = camera_table(statistics, now), place_table(statistics)
-        self.panel.show_tables(cameras, places, stage_table(statistics), machine_line(statistics))
-
     def _draw_wall(self) -> None:
-        self.panel.wall_image.value = self._wall.jpeg(self._states, self.panel.blur_toggle.value)
+        self.panel.wall_image.value = self._newest_wall(self.panel.controls.blur_toggle.value)
+
+    def _newest_wall(self, blur_faces: bool) -> bytes:
+        """JPEG bytes: of the run, or of the last one, with the cameras there are now."""
+        wall, states = (self._wall, {}) if self._screen is None else (self._screen.wall, self._screen.states)
+        if self._shown is None and wall.cameras != list(self._live.cameras):
+            wall.show(self._live.cameras)
+        return wall.jpeg(states, blur_faces)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
@@ -19,7 +20,7 @@ class Wall:
     """Draws what is new since the last time, and nothing when nothing is.
 
     One picture for all cameras: a browser that shows 16 pictures of their own falls behind, and nothing
-    tells the sender.
+    tells the sender. Any thread may draw it.
 
     Args:
         cameras: in the order of their tiles.
@@ -31,23 +32,37 @@ class Wall:
     def __init__(
         self, cameras: Iterable[str], latest: LatestResults, width_px: int, draw: Draw = annotate
     ) -> None:
-        self._cameras = list(cameras)
         self._latest = latest
         self._width_px = width_px
         self._draw = draw
-        self._tile_px = width_px // max(1, math.ceil(math.sqrt(len(self._cameras))))
+        self._drawing = threading.Lock()
         self._shown: object = None
-        self._tiles: dict[str, tuple[FrameResult, bool, np.ndarray]] = {}
+        self.cameras: list[str] = []
+        self.show(cameras)
+
+    def show(self, cameras: Iterable[str]) -> None:
+        """Show these cameras from now on."""
+        with self._drawing:
+            self.cameras = list(cameras)
+            self._tile_px = self._width_px // max(1, math.ceil(math.sqrt(len(self.cameras))))
+            self._tiles: dict[str, tuple[FrameResult, bool, np.ndarray]] = {}
+
+    def results(self) -> dict[str, FrameResult | None]:
+        """Camera to what its tile shows, or would show if it were drawn now."""
+        return {camera: self._latest.get(camera) for camera in self.cameras}
 
     def jpeg(self, states: Mapping[str, str], blur_faces: bool = True) -> bytes:
         """The wall as it is now; ``states`` tells which cameras are not live, so that none seems to be."""
-        titles = [(c, c if states.get(c, "live") == "live" else f"{c}: {states[c]}") for c in self._cameras]
-        tiles = [(title, self._tile(camera, blur_faces)) for camera, title in titles]
-        return encode_jpeg(mosaic(tiles, self._width_px), quality=75)
+        with self._drawing:
+            tiles = [
+                (_title(camera, states.get(camera, "live")), self._tile(camera, blur_faces))
+                for camera in self.cameras
+            ]
+            return encode_jpeg(mosaic(tiles, self._width_px), quality=75)
 
     def jpeg_if_new(self, states: Mapping[str, str], blur_faces: bool = True) -> bytes | None:
         """The wall as it is now; None when it would look as it did at the last call."""
-        now = [self._latest.get(camera) for camera in self._cameras], dict(states), blur_faces
+        now = self.results(), dict(states), blur_faces
         if now == self._shown:
             return None
         self._shown = now
@@ -62,3 +77,7 @@ class Wall:
         if kept is None or kept[0] is not result or kept[1] != blur_faces:
             kept = self._tiles[camera] = (result, blur_faces, self._draw(result, blur_faces, self._tile_px))
         return kept[2]
+
+
+def _title(camera: str, state: str) -> str:
+    return camera if state == "live" else f"{camera}: {state}"

@@ -1,0 +1,88 @@
+"""A run drawn on a panel: the wall at a fixed rate, the numbers once a second, all from snapshots."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from toolkit.live_run import LiveRun
+from toolkit.notebook.panel import Panel
+from toolkit.notebook.runs import camera_table, machine_line, place_table, stage_table
+from toolkit.notebook.state import DashboardState
+from toolkit.notebook.trends import Trends, WatchedResults
+from toolkit.notebook.wall import Wall
+
+_SHARE_WHEN_BUSY = 0.02
+"""Of all cores: what drawing the wall may take from a run that uses them all."""
+
+_BUSY_FROM = 0.85
+"""A run that uses so much of its cores has none to give away."""
+
+
+class Screen:
+    """Draws what is new. A browser that is slow, or gone, holds nobody up: nothing waits for it.
+
+    Args:
+        run: which has started.
+        results: the listener of that run.
+        panel: where it is drawn.
+        width_px: of the wall.
+        pictures_per_s: most pictures of the wall a second. There are fewer while the run uses all cores, and
+            where drawing takes longer than the time between two.
+    """
+
+    def __init__(
+        self, run: LiveRun, results: WatchedResults, panel: Panel, width_px: int, pictures_per_s: float
+    ) -> None:
+        self.wall = Wall(run.live.cameras, results, width_px, run.picture)
+        self.states: dict[str, str] = {}
+        self._run = run
+        self._results = results
+        self._panel = panel
+        self._period_s = 1 / pictures_per_s
+        self._trends = Trends()
+        self._seen: Mapping[str, Any] = {}
+        self._next_at = time.monotonic()
+
+    def draw(self) -> float:
+        """Draw what is new; gives the seconds until it is worth drawing again."""
+        began, cpu_began_s = time.monotonic(), time.thread_time()
+        if list(self._run.live.cameras) != self.wall.cameras:
+            self.wall.show(self._run.live.cameras)
+        jpeg = self.wall.jpeg_if_new(self.states, self._panel.controls.blur_toggle.value)
+        if jpeg is not None:
+            self._panel.wall_image.value = jpeg
+        took_s, cpu_s = time.monotonic() - began, time.thread_time() - cpu_began_s
+        if self._run.newest is not self._seen:
+            self._seen = self._run.newest
+            self._draw_numbers(self._seen)
+        now = time.monotonic()
+        # Rests at least as long as it draws: where drawing is slow, the run needs the cores more.
+        self._next_at = max(self._next_at + self._period_s, now + took_s, began + self._pause_s(cpu_s))
+        return self._next_at - now
+
+    def _pause_s(self, cpu_s: float) -> float:
+        """From one drawing to the next, if it is to leave the cores to a run that uses them all."""
+        used = self._seen.get("resources", {})
+        if not used or used["cpu_cores_used"] < _BUSY_FROM * used["cpu_cores"]:
+            return 0.0
+        return cpu_s / (_SHARE_WHEN_BUSY * used["cpu_cores"])
+
+    def _draw_numbers(self, statistics: Mapping[str, Any]) -> None:
+        elapsed_s = self._run.elapsed_s
+        self.states = {camera: values["state"] for camera, values in statistics["cameras"].items()}
+        told = f"{elapsed_s:.0f} s, {statistics['frames_per_s_now']:.0f} frames/s"
+        if runtime := statistics["runtime"]:
+            told += f", model in {runtime['name']}"
+        self._panel.tell(DashboardState.LIVE, told)
+        self._panel.show_events(self._run.events.events())
+        self._trends.add(elapsed_s, statistics, self._results.take_latencies_s(), self.wall.results())
+        self._panel.plots_html.value = self._trends.html()
+        show_tables(self._panel, statistics, now=True)
+
+
+def show_tables(panel: Panel, statistics: Mapping[str, Any], now: bool) -> None:
+    """Cameras, places, stages and the machine; ``now`` for the rates of the last seconds."""
+    cameras, places = camera_table(statistics, now), place_table(statistics)
+    panel.show_tables(cameras, places, stage_table(statistics), machine_line(statistics))
