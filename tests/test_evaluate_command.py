@@ -11,6 +11,7 @@ from made_faces import write_pack
 from made_tables import made_table
 
 from toolkit.cli import main
+from toolkit.evaluation.report import Drawn
 from toolkit.evaluation.table import read_table, write_table
 from toolkit.experiment import load_experiment
 
@@ -40,6 +41,12 @@ def run(tmp_path, store, monkeypatch, capsys):
     return run
 
 
+@pytest.fixture
+def words_alone(monkeypatch):
+    """Figures are made and not drawn: to draw the eight of a report takes a second."""
+    monkeypatch.setattr("toolkit.evaluation.report.drawn", lambda figure, alt: Drawn("", 100, alt))
+
+
 def test_a_model_is_judged_and_leaves_report_predictions_and_record(run, store, tmp_path):
     from mlflow import MlflowClient
 
@@ -67,19 +74,20 @@ def test_a_model_is_judged_and_leaves_report_predictions_and_record(run, store, 
     assert {"report.html", "scores.json", "experiment.yaml"} == {path.name for path in kept.iterdir()}
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_predictions_that_were_written_are_judged_alike(run, tmp_path):
     write_pack(tmp_path / "made.parquet", train=40, val=12)
+    common = ("--data", "made.parquet", "--split", "train", "evaluate.resamples=50")
 
-    _, by_model, _, _ = run("--data", "made.parquet", "--split", "train", "--predictions", "told.parquet")
-    _, by_table, _, _ = run(
-        "told.parquet", "--against", "shipped", "--data", "made.parquet", "--split", "train"
-    )
+    _, by_model, _, _ = run(*common, "--predictions", "told.parquet")
+    _, by_table, _, _ = run("told.parquet", "--against", "shipped", *common)
 
     for key in ("n", "gender_accuracy", "age_mae_years", "ece", "ci95", "groups", "gaps", "calibration"):
         assert by_table[key] == by_model[key]
     assert by_table["against"]["differences"]["gender_accuracy"]["difference"] == 0.0
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_a_sample_says_that_it_is_one(run, tmp_path):
     write_table(made_table(300), tmp_path / "told.csv")
 
@@ -90,6 +98,7 @@ def test_a_sample_says_that_it_is_one(run, tmp_path):
     assert "ci95" not in told
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_an_experiment_names_corruptions_and_the_words_after_it_have_the_last_say(run, tmp_path):
     write_pack(tmp_path / "made.parquet", train=12, val=6)
     (tmp_path / "question.yaml").write_text(
@@ -154,7 +163,7 @@ def test_ctrl_c_ends_an_evaluation_in_a_word_and_leaves_nothing_half_written(run
     monkeypatch.setattr("toolkit.evaluate_run.predict_faces", ctrl_c)
     code, told, out, err = run("--data", "made.parquet", "--split", "val", "--report", "r.html")
 
-    assert code == 1
-    assert err.endswith("Aborted!\n")
+    assert code == 130
+    assert err.endswith("interrupted\n")
     assert (told, out) == (None, "")
     assert not (tmp_path / "r.html").exists()

@@ -13,7 +13,7 @@ from toolkit.evaluation.calibration import calibration_of
 from toolkit.evaluation.comparison import compare
 from toolkit.evaluation.confusion import confusion_of
 from toolkit.evaluation.fairness import fairness_gaps
-from toolkit.evaluation.report import write_report
+from toolkit.evaluation.report import Drawn, write_report
 from toolkit.evaluation.scores import SCORES, score_table
 from toolkit.evaluation.values import label_notes
 from toolkit.evaluation.words import SCORE_WORDS, difference_interval_text, interval_text, score_text
@@ -52,6 +52,12 @@ class Page(HTMLParser):
         self.fetched += [values[name] for name in ("src", "href") if name in values]
 
 
+@pytest.fixture
+def words_alone(monkeypatch):
+    """Figures are made and not drawn: to draw the eight of a report takes a second."""
+    monkeypatch.setattr("toolkit.evaluation.report.drawn", lambda figure, alt: Drawn("", 100, alt))
+
+
 def test_a_report_holds_its_pictures_with_words_and_fetches_nothing():
     table = made_table(200)
 
@@ -62,6 +68,7 @@ def test_a_report_holds_its_pictures_with_words_and_fetches_nothing():
     assert all(address.startswith("data:image/png;base64,") for address in page.fetched)
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_a_report_shows_each_score_with_its_interval():
     table = made_table(200)
     result = result_of(table)
@@ -74,6 +81,7 @@ def test_a_report_shows_each_score_with_its_interval():
         assert interval_text(result["ci95"][name], name) in html
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_a_sample_and_an_early_end_are_said_in_the_report():
     table = made_table(60)
     clean = dict.fromkeys(SCORES, 0.5)
@@ -93,6 +101,7 @@ def test_a_sample_and_an_early_end_are_said_in_the_report():
     assert "H.264" in html
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_a_comparison_is_in_the_report():
     table, other = made_table(100), made_table(100)
     against = {"subject": "b.csv", "scores": score_table(other), "differences": compare(table, other, 20)}
@@ -109,6 +118,7 @@ def test_few_faces_or_none_make_a_report_too(rows):
     assert "How good is the shipped model?" in write_report(result_of(table), table)
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_what_is_not_predicted_is_not_drawn():
     table = made_table(80)
     ages = type(table)("ages", table.rows.assign(female_probability=np.nan))
@@ -119,6 +129,7 @@ def test_what_is_not_predicted_is_not_drawn():
     assert len(page.images) == 5
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_names_from_outside_are_text_in_the_page():
     table = made_table(80)
     table = type(table)("made", table.rows.assign(race="<script>"), table.age_distribution)
