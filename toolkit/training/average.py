@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+from typing import Generic, TypeVar
 
 import torch
+from torch import nn
 
-from toolkit.models.network import FaceNetwork
+Network = TypeVar("Network", bound=nn.Module)
 
 
-class MeanWeights:
+class MeanWeights(Generic[Network]):
     """Follows a network while it learns.
 
     Running statistics of batch normalisation are averaged along with the weights they belong to.
@@ -24,7 +26,7 @@ class MeanWeights:
         in Tarvainen and Valpola, "Mean teachers are better role models", NeurIPS 2017.
     """
 
-    def __init__(self, network: FaceNetwork) -> None:
+    def __init__(self, network: Network) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self._followed = _floats(network)
         self._means = _floats(self.network)
@@ -35,7 +37,7 @@ class MeanWeights:
         torch._foreach_lerp_(self._means, self._followed, 1 - decay)
 
 
-def _floats(network: FaceNetwork) -> list[torch.Tensor]:
+def _floats(network: nn.Module) -> list[torch.Tensor]:
     """All weights and statistics; counters of batches seen, which are whole numbers, are not averaged."""
     tensors = [*network.parameters(), *network.buffers()]
     return [tensor.detach() for tensor in tensors if tensor.is_floating_point()]

@@ -1,0 +1,67 @@
+"""Train our face detector.
+
+    python experiments/train_detector.py --settings experiments/face-detector.yaml minutes=60
+
+Settings are those of ``toolkit.training.detector_config.DetectorTrainConfig``, from a YAML file and as
+key=value; ``--help`` names them.
+The weights are saved at every look at held-back pictures; Ctrl-C ends the training and keeps what there is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import yaml
+from rich.progress import Progress
+
+from toolkit.errors import ConfigError, ToolkitError
+from toolkit.experiment import build
+from toolkit.training.detector import train_detector
+from toolkit.training.detector_config import DetectorTrainConfig
+
+
+def main() -> None:
+    """Train, and tell how it goes."""
+    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    options.add_argument("--settings", help="YAML file with settings of the training")
+    options.add_argument("overrides", nargs="*", metavar="key=value")
+    given = options.parse_args()
+    try:
+        config = _config(given.settings, given.overrides)
+        with Progress() as bar:
+            task = bar.add_task("learning", total=1.0)
+            result = train_detector(
+                config,
+                lambda progress, values: bar.update(
+                    task, completed=progress, description=f"loss {values['train/loss']:.3f}"
+                ),
+                lambda step, values: bar.console.print(
+                    f"step {step}: " + "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+                ),
+            )
+    except ToolkitError as error:
+        sys.exit(f"error: {error}")
+    print(f"{result.steps} steps, weights in {result.checkpoint}")
+
+
+def _config(path: str | None, overrides: list[str]) -> DetectorTrainConfig:
+    values = {}
+    if path:
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"cannot read the settings {path}: {error.strerror}") from error
+        values = yaml.safe_load(os.path.expandvars(text))
+    for override in overrides:
+        key, is_pair, value = override.partition("=")
+        if not is_pair:
+            raise ConfigError(f"settings are given as key=value, got {override!r}")
+        values[key] = yaml.safe_load(value)
+    return build(DetectorTrainConfig, values, path or "settings")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+"""What the detector learns from, and that it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from toolkit.data.drawn import write_drawn_faces
+from toolkit.errors import ConfigError, DataError
+from toolkit.models.detector.checkpoint import DetectorCheckpoint
+from toolkit.models.detector.network import DetectorNetwork, DetectorOutputs, places
+from toolkit.training.detector import DetectorTraining, train_detector
+from toolkit.training.detector_backgrounds import draw_background, read_stills
+from toolkit.training.detector_batches import PictureMill, as_batch
+from toolkit.training.detector_config import DetectorTrainConfig
+from toolkit.training.detector_losses import detector_losses, targets
+from toolkit.training.detector_pictures import FacePicture, PictureMaker
+
+SIDE_PX = 64
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_torch_thread() -> Iterator[None]:
+    """On a busy machine torch's own threads would wait for each other, for seconds."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def faces() -> np.ndarray:
+    """Grey pictures with two eyes and a mouth."""
+    pictures = np.full((6, 112, 112, 3), 170, np.uint8)
+    pictures[:, 40:50, 30:45] = pictures[:, 40:50, 65:80] = pictures[:, 80:90, 40:72] = 30
+    return pictures
+
+
+def maker(faces: np.ndarray, seed: int = 0) -> PictureMaker:
+    return PictureMaker(faces, 128, seed, pool=6)
+
+
+def test_a_made_picture_has_its_faces_in_boxes_within_it(faces: np.ndarray) -> None:
+    made = [maker(faces).make() for _ in range(1)] + [maker(faces, seed).make() for seed in range(1, 12)]
+
+    boxes = np.concatenate([picture.boxes_xyxy for picture in made])
+    assert all(picture.image.shape == (128, 128, 3) for picture in made)
+    assert len(boxes) > 10
+    assert (boxes >= 0).all()
+    assert (boxes <= 128).all()
+    assert (boxes[:, 2:] > boxes[:, :2]).all()
+
+
+def test_the_same_seed_makes_the_same_pictures(faces: np.ndarray) -> None:
+    one, other = maker(faces, 3).make(), maker(faces, 3).make()
+
+    assert (one.image == other.image).all()
+    assert (one.boxes_xyxy == other.boxes_xyxy).all()
+
+
+def test_tiny_faces_are_not_asked_for(faces: np.ndarray) -> None:
+    make = maker(faces).make
+    made = [make() for _ in range(25)]
+
+    sizes = np.concatenate(
+        [np.sqrt(np.prod(p.boxes_xyxy[:, 2:] - p.boxes_xyxy[:, :2], axis=1)) for p in made]
+    )
+    asked = np.concatenate([picture.is_asked for picture in made])
+    assert asked.any()
+    assert not asked[sizes < 8].any()
+
+
+def test_backgrounds_are_made_of_rims_and_stills_alike(faces: np.ndarray) -> None:
+    rng = np.random.default_rng(1)
+    stills = np.full((2, 90, 160, 3), 99, np.uint8)
+
+    for _ in range(20):
+        image = draw_background(128, faces, stills, rng)
+
+        assert (image.shape, image.dtype) == ((128, 128, 3), np.uint8)
+
+
+def test_stills_come_from_all_of_a_film(clip_path: Path, tmp_path: Path) -> None:
+    assert read_stills(str(clip_path), count=5).shape == (5, 360, 640, 3)
+    with pytest.raises(DataError, match=r"nothing\.mp4"):
+        read_stills(str(tmp_path / "nothing.mp4"))
+
+
+def test_places_near_the_middle_of_a_face_tell_of_it() -> None:
+    boxes = torch.tensor([[[20.0, 20.0, 40.0, 44.0]]])
+
+    wanted, positive, counts = targets(boxes, torch.tensor([[True]]), SIDE_PX)
+
+    centres, strides = places(SIDE_PX, SIDE_PX)
+    chosen = centres[positive[0].numpy()]
+    assert len(chosen) > 0
+    assert np.abs(chosen - (30, 32)).max() < 8
+    # A face of 22 px is the finest grid's alone.
+    assert set(strides[positive[0].numpy()]) == {8.0}
+    assert (wanted[0][positive[0]] == boxes[0, 0]).all()
+    assert counts.all()
+
+
+def test_every_face_has_a_place_however_small() -> None:
+    for offset in range(16):
+        corner = 20.0 + offset / 2
+        boxes = torch.tensor([[[corner, corner, corner + 7, corner + 9]]])
+
+        _, positive, _ = targets(boxes, torch.tensor([[True]]), SIDE_PX)
+
+        assert positive.any()
+
+
+def test_of_two_faces_a_place_tells_of_the_smaller_one() -> None:
+    boxes = torch.tensor([[[0.0, 0.0, 38.0, 38.0], [15.0, 15.0, 25.0, 25.0]]])
+
+    wanted, positive, _ = targets(boxes, torch.tensor([[True, True]]), SIDE_PX)
+
+    centres, _ = places(SIDE_PX, SIDE_PX)
+    nearest = np.abs(centres[: (SIDE_PX // 8) ** 2] - 20).max(axis=1).argmin()
+    assert positive[0, nearest]
+    assert (wanted[0, nearest] == boxes[0, 1]).all()
+
+
+def test_a_face_that_is_not_asked_for_costs_nothing_either_way() -> None:
+    boxes = torch.tensor([[[20.0, 20.0, 40.0, 44.0], [0.0, 0.0, 0.0, 0.0]]])
+
+    _, positive, counts = targets(boxes, torch.tensor([[False, False]]), SIDE_PX)
+
+    centres, _ = places(SIDE_PX, SIDE_PX)
+    inside = np.abs(centres - (30, 32)).max(axis=1) < 10
+    assert not positive.any()
+    assert not counts[0][torch.from_numpy(inside)].any()
+    assert counts[0][torch.from_numpy(np.abs(centres - (30, 32)).max(axis=1) > 30)].all()
+
+
+def test_the_right_answer_costs_less_than_a_wrong_one() -> None:
+    boxes, asked = torch.tensor([[[20.0, 20.0, 40.0, 44.0]]]), torch.tensor([[True]])
+    wanted, positive, _ = targets(boxes, asked, SIDE_PX)
+    centres, strides = (torch.from_numpy(array) for array in places(SIDE_PX, SIDE_PX))
+    middle, size = (wanted[..., :2] + wanted[..., 2:]) / 2, wanted[..., 2:] - wanted[..., :2]
+    told = torch.cat([(middle - centres) / strides[:, None], (size / strides[:, None]).log()], dim=2)
+    told[~positive] = 0.0
+    logits = torch.where(positive, 8.0, -8.0)
+
+    right = detector_losses(DetectorOutputs(logits, told), boxes, asked, SIDE_PX)
+    shifted = detector_losses(DetectorOutputs(logits, told + 0.5), boxes, asked, SIDE_PX)
+    silent = detector_losses(DetectorOutputs(-logits, told), boxes, asked, SIDE_PX)
+
+    assert right["loss"] < 0.01
+    assert shifted["box"] > right["box"] + 0.2
+    assert silent["score"] > right["score"] + 1
+
+
+def test_losses_fall_on_a_few_pictures(faces: np.ndarray) -> None:
+    torch.manual_seed(0)
+    make = maker(faces).make
+    batch = as_batch([make() for _ in range(4)])
+    network = DetectorNetwork().train()
+    optimiser = torch.optim.AdamW(network.parameters(), 3e-3)
+
+    values = []
+    for _ in range(25):
+        optimiser.zero_grad()
+        outputs = DetectorOutputs(*network(batch.images_nhwc))
+        loss = detector_losses(outputs, batch.boxes_xyxy, batch.is_asked, 128)["loss"]
+        loss.backward()
+        optimiser.step()
+        values.append(loss.item())
+
+    assert values[-1] < 0.7 * values[0]
+
+
+def test_the_mill_makes_no_more_than_is_shown(faces: np.ndarray) -> None:
+    with PictureMill(maker(faces), stock=8, seed=0) as mill:
+        batch = mill.batch(4)
+
+    assert batch.images_nhwc.shape == (4, 128, 128, 3)
+    assert batch.boxes_xyxy.shape[:2] == batch.is_asked.shape
+
+
+def test_what_goes_wrong_in_the_mill_is_raised_where_batches_are_taken() -> None:
+    class Broken:
+        def make(self) -> FacePicture:
+            raise DataError("no such picture")
+
+    with PictureMill(Broken(), stock=8, seed=0) as mill, pytest.raises(DataError, match="no such picture"):  # type: ignore[arg-type]
+        mill.batch(4)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_drawn_faces(tmp_path_factory.mktemp("drawn") / "drawn.parquet", train=20, val=6, test=1)
+
+
+def settings(drawn: Path, tmp_path: Path, **changes: object) -> DetectorTrainConfig:
+    values = {"minutes": 0.02, "image_px": 64, "batch_size": 4, "stock": 10, "validate_every_steps": 1000}
+    return DetectorTrainConfig(data=str(drawn), out_dir=str(tmp_path), **(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("toolkit.training.detector.VALIDATION_PICTURES", 4)
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_a_training_leaves_weights_with_a_card(drawn: Path, tmp_path: Path) -> None:
+    told: list[float] = []
+
+    result = train_detector(settings(drawn, tmp_path), lambda progress, values: told.append(progress))
+
+    assert result.checkpoint is not None
+    card = DetectorCheckpoint.load(result.checkpoint).card
+    assert card.training_data == str(drawn)
+    assert card.metrics["steps"] == result.steps == len(told) > 0
+    assert told == sorted(told)
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_ctrl_c_keeps_what_was_learned(drawn: Path, tmp_path: Path) -> None:
+    def interrupt(progress: float, values: dict[str, float]) -> None:
+        raise KeyboardInterrupt
+
+    result = train_detector(settings(drawn, tmp_path, minutes=5.0), interrupt)
+
+    assert result.was_interrupted
+    assert result.checkpoint is not None
+    assert result.checkpoint.is_file()
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_the_rate_rises_then_falls_to_zero(drawn: Path, tmp_path: Path) -> None:
+    now = [0.0]
+    training = DetectorTraining(settings(drawn, tmp_path, minutes=1.0), clock=lambda: now[0])
+    rates = []
+
+    def step(progress: float, values: dict[str, float]) -> None:
+        rates.append(values["train/learning_rate"])
+        now[0] += 6.0
+
+    training.run(step)
+
+    assert len(rates) == 10
+    assert rates[0] == 0.0
+    assert rates[1] == max(rates)
+    assert rates[-1] < 0.1 * rates[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"image_px": 100}, "multiple of 32"), ({"minutes": 0}, "minutes"), ({"ema_decay": 1.0}, "ema_decay")],
+)
+def test_settings_that_make_no_sense_are_refused(changes: dict, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        DetectorTrainConfig(**changes)

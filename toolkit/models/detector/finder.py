@@ -1,0 +1,156 @@
+"""Pictures in, faces out: our detector as a live run sees it, in any of the runtimes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from toolkit.errors import ConfigError, ShapeError
+from toolkit.models.checkpoint import SHIPPED
+from toolkit.models.detector.boxes import read_answers
+from toolkit.models.detector.checkpoint import DetectorCheckpoint
+from toolkit.models.predictor import pick_device
+from toolkit.models.runtime import Runtime, open_runtime
+from toolkit.records import Detection
+
+_logger = logging.getLogger(__name__)
+
+SMALLEST_SIDE_PX = 32
+
+MOST_SIZES = 8
+"""So many sizes of pictures stay open at once: each camera has one, but pictures of a folder have any."""
+
+
+class FaceFinder:
+    """Finds faces with a network of ours; any thread may call it.
+
+    A network is opened for each size of picture that comes, which takes a second the first time; pictures of
+    one size go through it together.
+
+    Args:
+        checkpoint: network and card.
+        longest_side_px: larger pictures are shrunk to this before the search: it sets both the cost and the
+            smallest face that is found, about 10 px after shrinking. None looks at the whole.
+        score_threshold: least score of a face, 0..1.
+        nms_threshold: of two boxes that overlap by more than this (IoU), the better stays.
+        batch_size: pictures that go through the network at once.
+        threads: on the CPU; None takes as many as this process may use cores.
+        runtime: what runs the network, see :func:`toolkit.models.runtime.open_runtime`.
+        device: ``"auto"`` takes a GPU where there is one.
+
+    Attributes:
+        name: for tables and records.
+        card: what is known of the weights.
+
+    Raises:
+        ConfigError: a threshold is not between 0 and 1, or there is no such device.
+    """
+
+    name = "ours"
+
+    def __init__(
+        self,
+        checkpoint: DetectorCheckpoint,
+        longest_side_px: int | None = 640,
+        score_threshold: float = 0.5,
+        nms_threshold: float = 0.4,
+        batch_size: int = 16,
+        threads: int | None = None,
+        runtime: str = "auto",
+        device: str = "auto",
+    ) -> None:
+        for name, value in (("score_threshold", score_threshold), ("nms_threshold", nms_threshold)):
+            if not 0 < value < 1:
+                raise ConfigError(f"{name} must lie between 0 and 1, got {value}")
+        if batch_size < 1:
+            raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
+        self.card = checkpoint.card
+        self.longest_side_px = longest_side_px
+        self._network = checkpoint.network
+        self._thresholds = score_threshold, nms_threshold
+        self._batch_size = batch_size
+        self._threads = threads
+        self._runtime = runtime
+        self._device = str(pick_device(device))
+        self._open: dict[tuple[int, int], Runtime] = {}
+        self._opening = threading.Lock()
+
+    @classmethod
+    def load(cls, path: str | Path = SHIPPED, **settings: object) -> FaceFinder:
+        """The detector that comes along, or one from a file; settings as above.
+
+        Raises:
+            ModelError: the weights are missing, damaged, or not a detector's.
+        """
+        return cls(DetectorCheckpoint.load(path), **settings)  # type: ignore[arg-type]
+
+    def __call__(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+        """The faces of every image, best first.
+
+        Args:
+            images: (H, W, 3), uint8, BGR, of any sizes; boxes are in pixels of the picture as given.
+
+        Raises:
+            ShapeError: an image is no such picture.
+        """
+        found: list[list[Detection]] = [[] for _ in images]
+        looked_at = [_shrunk(image, self.longest_side_px) for image in images]
+        by_size: dict[tuple[int, int], list[int]] = {}
+        for number, (image, _) in enumerate(looked_at):
+            by_size.setdefault(image.shape[:2], []).append(number)
+        for size_hw, numbers in by_size.items():
+            for start in range(0, len(numbers), self._batch_size):
+                part = numbers[start : start + self._batch_size]
+                faces = self._search(np.stack([looked_at[number][0] for number in part]), size_hw)
+                for number, (boxes, scores) in zip(part, faces, strict=True):
+                    found[number] = _as_detections(boxes, scores, looked_at[number][1])
+        return found
+
+    def runtime_for(self, size_hw: tuple[int, int]) -> Runtime:
+        """What runs the network for pictures of that height and width."""
+        with self._opening:
+            if size_hw not in self._open:
+                while len(self._open) >= MOST_SIZES:
+                    self._open.pop(next(iter(self._open)))
+                self._open[size_hw] = self._opened(size_hw)
+            return self._open[size_hw]
+
+    def _opened(self, size_hw: tuple[int, int]) -> Runtime:
+        others = [runtime.name for runtime in self._open.values()]
+        # What was quickest for one size is so for others: they need no measurement of their own.
+        name = others[0] if others else self._runtime
+        return open_runtime(self._network, size_hw, name, self._threads, self._device)
+
+    def _search(
+        self, images_nhwc: np.ndarray, size_hw: tuple[int, int]
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        score_logits, told = self.runtime_for(size_hw)(images_nhwc)
+        return read_answers(score_logits, told, size_hw, *self._thresholds)
+
+
+def _shrunk(image: np.ndarray, longest_side_px: int | None) -> tuple[np.ndarray, tuple[float, float]]:
+    """The picture as it is searched, and pixels of the original per pixel of it, across and down."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ShapeError(f"an image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
+    height, width = image.shape[:2]
+    scale = 1.0 if longest_side_px is None else min(1.0, longest_side_px / max(height, width))
+    # A sliver still gets one place of the coarsest grid.
+    wanted = max(SMALLEST_SIDE_PX, round(width * scale)), max(SMALLEST_SIDE_PX, round(height * scale))
+    if wanted == (width, height):
+        return image, (1.0, 1.0)
+    return cv2.resize(image, wanted, interpolation=cv2.INTER_LINEAR), (width / wanted[0], height / wanted[1])
+
+
+def _as_detections(boxes: np.ndarray, scores: np.ndarray, factors: tuple[float, float]) -> list[Detection]:
+    across, down = factors
+    whole = boxes * np.array([across, down, across, down], np.float32)
+    return [
+        Detection((left, top, right, bottom), score)
+        for (left, top, right, bottom), score in zip(whole.tolist(), scores.tolist(), strict=True)
+        if right > left and bottom > top
+    ]

@@ -1,0 +1,195 @@
+"""Train our face detector: made pictures in, weights and their card out."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from toolkit.data.faces import FaceTable, load_faces
+from toolkit.data.store import decoded_pictures
+from toolkit.errors import ModelError
+from toolkit.models.detector.checkpoint import DetectorCard, DetectorCheckpoint
+from toolkit.models.detector.network import DetectorNetwork, DetectorOutputs
+from toolkit.training.average import MeanWeights
+from toolkit.training.beginning import keep_freed_memory
+from toolkit.training.detector_backgrounds import read_stills
+from toolkit.training.detector_batches import DetectorBatch, PictureMill, as_batch
+from toolkit.training.detector_config import DetectorTrainConfig
+from toolkit.training.detector_losses import detector_losses
+from toolkit.training.detector_people import PICTURE_PX
+from toolkit.training.detector_pictures import PictureMaker
+from toolkit.training.muon import Muon
+
+_logger = logging.getLogger(__name__)
+
+MAX_GRADIENT_NORM = 10.0
+
+VALIDATION_PICTURES = 256
+
+OnProgress = Callable[[float, dict[str, float]], None]
+"""Called after each step: how much of the time is over, 0..1, and the values of that step."""
+
+OnValidation = Callable[[int, dict[str, float]], None]
+"""Called after each look at held-back pictures: the step, and the values."""
+
+
+@dataclass
+class DetectorTrainResult:
+    """What a training left behind.
+
+    Attributes:
+        checkpoint: the weights, once they have been saved.
+        steps: steps done.
+        validations: values of every look at held-back pictures.
+        was_interrupted: Ctrl-C ended it early.
+    """
+
+    checkpoint: Path | None = None
+    steps: int = 0
+    validations: list[dict[str, float]] = field(default_factory=list)
+    was_interrupted: bool = False
+
+
+def train_detector(
+    config: DetectorTrainConfig,
+    on_progress: OnProgress | None = None,
+    on_validation: OnValidation | None = None,
+) -> DetectorTrainResult:
+    """Learn from made pictures until the time is over; Ctrl-C keeps what there is.
+
+    Raises:
+        DataError: the pack or the stills cannot be read.
+        ModelError: the loss is no longer a number.
+    """
+    torch_threads = torch.get_num_threads()
+    torch.set_num_threads(config.threads)
+    try:
+        training = DetectorTraining(config)
+        try:
+            training.run(on_progress, on_validation)
+        except KeyboardInterrupt:
+            training.result.was_interrupted = True
+            _logger.warning("training interrupted after step %d", training.result.steps)
+            training.save({})
+        return training.result
+    finally:
+        torch.set_num_threads(torch_threads)
+
+
+class DetectorTraining:
+    """One training in progress."""
+
+    def __init__(self, config: DetectorTrainConfig, clock: Callable[[], float] = time.monotonic) -> None:
+        keep_freed_memory()
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.result = DetectorTrainResult()
+        self._clock = clock
+        faces = load_faces(config.data)
+        self._sha256 = faces.sha256
+        self._stills = read_stills(config.stills) if config.stills else None
+        self._pictures = _pictures(faces.split("train"))
+        self._held_back = self._make_validation(_pictures(faces.split("val")))
+        self.network = DetectorNetwork().to(memory_format=torch.channels_last)
+        self.mean = MeanWeights(self.network)
+        vectors = [p for p in self.network.parameters() if p.ndim < 2]
+        matrices = [p for p in self.network.parameters() if p.ndim >= 2]
+        groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+        self._optimiser = Muon(groups, config.learning_rate, config.weight_decay)
+        self._started_at = self._clock()
+
+    def run(self, on_progress: OnProgress | None = None, on_validation: OnValidation | None = None) -> None:
+        """Learn until the time is over."""
+        config = self.config
+        maker = PictureMaker(self._pictures, config.image_px, (config.seed, 1), self._stills)
+        with PictureMill(maker, config.stock, config.seed) as mill:
+            self._started_at = self._clock()
+            while (progress := self._progress()) < 1:
+                values = self._step(mill.batch(config.batch_size), progress)
+                if on_progress:
+                    on_progress(progress, values | {"pictures_made": float(mill.made)})
+                if self.result.steps % config.validate_every_steps == 0:
+                    self._validate(on_validation)
+        self._validate(on_validation)
+
+    def save(self, metrics: dict[str, float]) -> None:
+        """Keep the mean of the weights as it is now."""
+        card = DetectorCard(
+            training_data=self.config.data,
+            training_data_sha256=self._sha256,
+            licence=self.config.licence,
+            metrics={"steps": self.result.steps, **metrics},
+        )
+        path = Path(self.config.out_dir, "face_detector.safetensors")
+        self.result.checkpoint = DetectorCheckpoint(self.mean.network, card).save(path)
+
+    def _step(self, batch: DetectorBatch, progress: float) -> dict[str, float]:
+        rate = _rate(self.config, progress)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self.network.train()
+        self.network.zero_grad(set_to_none=True)
+        losses = _losses(self.network, batch, self.config.image_px)
+        losses["loss"].backward()
+        values = {f"train/{name}": value.item() for name, value in losses.items()}
+        if not math.isfinite(values["train/loss"]):
+            raise ModelError(
+                f"the loss is {values['train/loss']} at step {self.result.steps + 1}; "
+                f"try a learning_rate below {self.config.learning_rate}"
+            )
+        nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
+        self._optimiser.step()
+        # Short at first, when the weights are still chance.
+        self.mean.update(min(self.config.ema_decay, (1 + self.result.steps) / (10 + self.result.steps)))
+        self.result.steps += 1
+        return values | {"train/learning_rate": rate}
+
+    def _validate(self, on_validation: OnValidation | None) -> None:
+        values = self._held_back_losses()
+        self.result.validations.append(values)
+        self.save(values)
+        if on_validation:
+            on_validation(self.result.steps, values)
+
+    @torch.inference_mode()
+    def _held_back_losses(self) -> dict[str, float]:
+        sums: dict[str, float] = {}
+        for batch in self._held_back:
+            for name, value in _losses(self.mean.network, batch, self.config.image_px).items():
+                sums[f"val/{name}"] = sums.get(f"val/{name}", 0.0) + value.item()
+        return {name: value / len(self._held_back) for name, value in sums.items()}
+
+    def _make_validation(self, pictures: np.ndarray) -> list[DetectorBatch]:
+        maker = PictureMaker(pictures, self.config.image_px, (self.config.seed, 2), self._stills, pool=100)
+        made = [maker.make() for _ in range(VALIDATION_PICTURES)]
+        size = self.config.batch_size
+        return [as_batch(made[start : start + size]) for start in range(0, len(made), size)]
+
+    def _progress(self) -> float:
+        return (self._clock() - self._started_at) / (60 * self.config.minutes)
+
+
+def _losses(network: DetectorNetwork, batch: DetectorBatch, side_px: int) -> dict[str, torch.Tensor]:
+    outputs = DetectorOutputs(*network(batch.images_nhwc))
+    return detector_losses(outputs, batch.boxes_xyxy, batch.is_asked, side_px)
+
+
+def _rate(config: DetectorTrainConfig, progress: float) -> float:
+    """Up in a line, then half a cosine down to zero, as in :mod:`toolkit.training.schedule`."""
+    if progress < config.warmup_share:
+        return config.learning_rate * progress / config.warmup_share
+    after = (progress - config.warmup_share) / (1 - config.warmup_share)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, after)))
+
+
+def _pictures(faces: FaceTable) -> np.ndarray:
+    return decoded_pictures(faces, PICTURE_PX)
