@@ -54,7 +54,7 @@ _FLOORS = {
         "live_changes",
         "live_parts",
         "live_run",
-        "replay_run",
+        "replay",
         "notebook_run",
         "scene_source",
         "sweep_run",

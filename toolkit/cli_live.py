@@ -167,7 +167,7 @@ def _scored(path: Path, report: LiveReport) -> dict[str, Any]:
     """What the recording is worth: nothing where nobody knows who was to be seen."""
     from toolkit.cli_replay import print_scores
     from toolkit.evaluation.streaming.recorder import load_recording
-    from toolkit.replay_run import keep_scores, scores
+    from toolkit.replay.run import keep_scores, scores
 
     out.print(f"recording: {path} (toolkit replay {path})", highlight=False, soft_wrap=True)
     recording = load_recording(path)

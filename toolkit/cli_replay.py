@@ -62,7 +62,7 @@ def replay(recording: Path, overrides: tuple[str, ...], offline: bool, json_path
         if "=" not in word:
             raise ConfigError(f"one recording at a time; a setting is written live.KEY=VALUE, got {word!r}")
     with err.status("loading"):
-        from toolkit.replay_run import run_replay
+        from toolkit.replay.run import run_replay
     columns = (TextColumn("answering anew"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("frames", total=None, visible=bool(overrides) or offline)

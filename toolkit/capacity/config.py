@@ -24,7 +24,8 @@ class CapacityConfig:
         runs: most runs of a number while it is searched for; more than half of them decide.
         confirm_runs: the same for the answer and for the number after it.
         scene: what the cameras show, when there are no ``videos``; its length follows from the runs. More
-            cameras than it has share its views, each at a moment of its own.
+            cameras than it has share its views, each at a moment of its own. By default people stand about:
+            of those who hurry across, a screen shows where they were, on a machine of any speed.
         videos: recordings to show instead. Nothing is known about who is in them: accuracy is not judged.
         seed: of the moments at which cameras begin.
 
@@ -41,7 +42,7 @@ class CapacityConfig:
     warm_up_s: float = 1.0
     runs: int = 3
     confirm_runs: int = 5
-    scene: SceneConfig = field(default_factory=lambda: SceneConfig(cameras=4, frames_per_s=25.0))
+    scene: SceneConfig = field(default_factory=lambda: SceneConfig(cameras=4, place="room", ways="stand"))
     videos: tuple[str, ...] = ()
     seed: int = 0
 

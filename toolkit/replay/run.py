@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,22 +16,11 @@ from toolkit.evaluation.streaming.answers import Answer
 from toolkit.evaluation.streaming.recorder import load_recording
 from toolkit.evaluation.streaming.recording import Recording
 from toolkit.evaluation.streaming.scores import over_time, score_streaming
-from toolkit.evaluation.streaming.unhurried import unhurried
 from toolkit.experiment import Experiment, LiveConfig, load_experiment
-from toolkit.live.detect import FaceDetector
-from toolkit.live.inference import Predict
-from toolkit.live.source import is_live_address, open_source
-from toolkit.live_parts import make_detector, make_predictor
-from toolkit.records import Frame
+from toolkit.replay.again import Again, OnFrame
 from toolkit.tracking import RunRecord, add_to_run, flatten, prepare_store, run_name
 
 logger = logging.getLogger(__name__)
-
-# Media times are the same numbers, whichever way a frame was read; a frame lasts longer than this.
-_SAME_FRAME_S = 0.002
-
-OnFrame = Callable[[int, int], None]
-"""``on_frame(done, total)``, after each frame that is answered anew."""
 
 
 def run_replay(
@@ -74,8 +63,11 @@ def run_replay(
     experiment = _experiment(recording, overrides)
     answers: Sequence[Answer] = recording.answers
     if overrides or offline:
+        # Only now: what is scored as it was needs no model, nor the seconds that torch takes to load.
+        from toolkit.live_parts import make_detector, make_predictor
+
         live = _live(experiment)
-        again = _Again(recording, live, make_detector(live), make_predictor(live), on_frame)
+        again = Again(recording, live, make_detector(live), make_predictor(live), on_frame)
         answers = again.answers() if overrides else answers
         unhurried_answers = again.offline() if offline else None
     else:
@@ -112,96 +104,6 @@ def scores(
         "is_complete": bool(recording.statistics),
         "over_time": over_time(seen),
     }
-
-
-class _Again:
-    """The recorded cameras, read once more."""
-
-    def __init__(
-        self,
-        recording: Recording,
-        live: LiveConfig,
-        detect: FaceDetector,
-        predict: Predict,
-        on_frame: OnFrame,
-    ) -> None:
-        self._recording, self._live = recording, live
-        self._detect, self._predict = detect, predict
-        self._on_frame = on_frame
-        self._done = 0
-
-    def answers(self) -> list[Answer]:
-        """The same frames answered anew, each at the recorded time."""
-        told = []
-        for camera in self._recording.frames:
-            recorded = sorted(
-                (a for a in self._recording.answers if a.camera == camera), key=lambda a: a.frame_time_s
-            )
-            frames = self._only(self._frames(camera), [a.frame_time_s for a in recorded])
-            for old, new in zip(recorded, self._answer(frames), strict=False):
-                told.append(replace(new, finished_at_s=old.finished_at_s))
-                self._progress(len(self._recording.answers))
-        return told
-
-    def offline(self) -> list[Answer]:
-        """Every frame up to the end of the run, answered at once."""
-        told = []
-        ends = {camera: self._recording.until_s[camera] for camera in self._recording.truths}
-        total = sum(_frames_until(self._recording.truths[camera], end) for camera, end in ends.items())
-        for camera, end_s in ends.items():
-            for answer in self._answer(_before(self._frames(camera), end_s)):
-                told.append(answer)
-                self._progress(total)
-        return told
-
-    def _answer(self, frames: Iterable[Frame]) -> Iterator[Answer]:
-        return unhurried(frames, self._detect, self._predict, self._live.pipeline)
-
-    def _progress(self, total: int) -> None:
-        self._done = min(self._done + 1, total)
-        self._on_frame(self._done, total)
-
-    def _frames(self, camera: str) -> Iterator[Frame]:
-        address = self._recording.settings["live"]["cameras"][camera]
-        if is_live_address(address):
-            raise ConfigError(f"camera {camera} was {address}: what it showed then cannot be had again")
-        source = open_source(address, camera, loop=self._live.camera.loop)
-        try:
-            while (frame := source.read()) is not None:
-                yield frame
-        finally:
-            source.close()
-
-    @staticmethod
-    def _only(frames: Iterator[Frame], times_s: Sequence[float]) -> Iterator[Frame]:
-        """Those of the frames that have one of these media times, which grow."""
-        wanted = iter(times_s)
-        time_s = next(wanted, None)
-        for frame in frames:
-            if time_s is None:
-                return
-            media_s = frame.media_time_s or 0.0
-            if abs(media_s - time_s) <= _SAME_FRAME_S:
-                yield frame
-                time_s = next(wanted, None)
-            elif media_s > time_s:
-                raise DataError(
-                    f"camera {frame.camera} shows nothing at {time_s:.3f} s, where the run had an answer: "
-                    "the file has changed since"
-                )
-
-
-def _before(frames: Iterator[Frame], end_s: float) -> Iterator[Frame]:
-    for frame in frames:
-        if (frame.media_time_s or 0.0) >= end_s:
-            return
-        yield frame
-
-
-def _frames_until(truth: Any, end_s: float) -> int:
-    if truth.is_looped:
-        return round(end_s / truth.duration_s * len(truth))
-    return int((truth.frame_times_s < end_s).sum())
 
 
 def _experiment(recording: Recording, overrides: Sequence[str]) -> Experiment:

@@ -1,0 +1,107 @@
+"""A live run and its replay: the same scores again, and another model on the very same frames."""
+
+import pytest
+from fakes import EchoModel
+
+from toolkit.data.scenes import SceneConfig, make_scene
+from toolkit.errors import ConfigError, DataError
+from toolkit.evaluation.streaming.recorder import AnswerRecorder, load_recording
+from toolkit.evaluation.streaming.scores import score_streaming
+from toolkit.experiment import LiveConfig, as_plain
+from toolkit.live.camera_config import CameraConfig
+from toolkit.live.detect import HaarDetector
+from toolkit.live.pipeline import LivePipeline
+from toolkit.replay.again import Again
+from toolkit.replay.run import run_replay, scores
+
+SCENE = SceneConfig(
+    seconds=2.0, frames_per_s=10.0, width=320, height=240, face_px=(70.0, 90.0), ways="stand", persons=3
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A recording of two seconds of a scene, its settings, and the frames the live run counted."""
+    folder = tmp_path_factory.mktemp("replay")
+    files = make_scene(SCENE).write(folder / "scene")
+    live = LiveConfig({"hall": str(files.film(1))}, camera=CameraConfig(realtime=True))
+    with AnswerRecorder(folder / "run.jsonl", {"live": as_plain(live)}, {"hall": files.truth(1)}) as recorder:
+        street = LivePipeline(
+            live.cameras,
+            HaarDetector(),
+            EchoModel(),
+            live.pipeline,
+            live.camera,
+            listeners=[recorder],
+        )
+        with street:
+            assert street.wait(timeout_s=60)
+        recorder.finish(street.statistics() | {"elapsed_s": 2.0})
+    return folder / "run.jsonl", live
+
+
+def test_a_recorded_run_is_scored_the_same_again_and_again(run):
+    recordings = [load_recording(run[0]) for _ in range(2)]
+
+    first, second = (scores(recording, recording.answers) for recording in recordings)
+
+    assert first == second
+    assert first["streaming"]["all"]["faces"] > 20
+    assert first["without_latency"]["all"]["coverage"] >= first["streaming"]["all"]["coverage"]
+    assert first["is_complete"]
+
+
+def test_the_same_settings_on_the_same_frames_say_what_the_live_run_said(run):
+    path, live = run
+    recording = load_recording(path)
+
+    again = Again(recording, live, HaarDetector(), EchoModel()).answers()
+
+    # The noise: a live run's votes arrive when the model is done, a replay's before the next frame.
+    assert [a.frame_time_s for a in again] == [a.frame_time_s for a in recording.answers]
+    assert [a.finished_at_s for a in again] == [a.finished_at_s for a in recording.answers]
+    live_scores, replayed = (
+        score_streaming(recording.truths, answers, until_s=recording.until_s)["all"]
+        for answers in (recording.answers, again)
+    )
+    assert replayed["detection_recall"] == live_scores["detection_recall"]
+    assert abs(replayed["coverage"] - live_scores["coverage"]) <= 0.05
+
+
+def test_another_detector_is_scored_at_the_recorded_times(run):
+    path, live = run
+    recording = load_recording(path)
+
+    class Blind(HaarDetector):
+        def __call__(self, images):
+            return [[] for _ in images]
+
+    seen = []
+    again = Again(recording, live, Blind(), EchoModel(), lambda *done: seen.append(done)).answers()
+
+    assert score_streaming(recording.truths, again)["all"]["detection_recall"] == 0.0
+    assert len(again) == len(recording.answers)
+    assert seen[-1] == (len(again), len(again))
+
+
+def test_offline_every_frame_is_answered_at_its_own_time(run):
+    path, live = run
+    recording = load_recording(path)
+
+    offline = Again(recording, live, HaarDetector(), EchoModel()).offline()
+
+    assert len(offline) == 20
+    assert all(answer.latency_s == 0 for answer in offline)
+
+
+def test_a_replay_refuses_what_it_cannot_do(run, tmp_path):
+    path, _ = run
+    bare = tmp_path / "bare.jsonl"
+    bare.write_bytes(path.read_bytes())
+
+    with pytest.raises(DataError, match="no truth beside it"):
+        run_replay(bare)
+    with pytest.raises(ConfigError, match="changes settings of the live run"):
+        run_replay(path, ["train.epochs=3"])
+    with pytest.raises(ConfigError, match="did you mean 'checkpoint'"):
+        run_replay(path, ["live.checkpont=best.safetensors"])

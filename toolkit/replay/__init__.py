@@ -1,0 +1,1 @@
+"""Recorded live runs, scored again."""

@@ -1,0 +1,130 @@
+"""The cameras of a recording once more: the same frames, another model or other settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from toolkit.errors import ConfigError, DataError
+from toolkit.evaluation.streaming.answers import Answer
+from toolkit.evaluation.streaming.recording import Recording
+from toolkit.evaluation.streaming.unhurried import unhurried
+from toolkit.experiment import LiveConfig
+from toolkit.live.detect import FaceDetector
+from toolkit.live.inference import Predict
+from toolkit.live.source import is_live_address, open_source
+from toolkit.records import Frame
+from toolkit.truth import Truth
+
+# Media times are the same numbers, whichever way a frame was read; a frame lasts longer than this.
+_SAME_FRAME_S = 0.002
+
+OnFrame = Callable[[int, int], None]
+"""``on_frame(done, total)``, after each frame that is answered anew."""
+
+
+class Again:
+    """The recorded cameras, read once more.
+
+    Args:
+        recording: of a live run.
+        live: settings of the street.
+        detect: finds faces.
+        predict: see :data:`toolkit.live.inference.Predict`.
+        on_frame: see :data:`OnFrame`.
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        live: LiveConfig,
+        detect: FaceDetector,
+        predict: Predict,
+        on_frame: OnFrame = lambda done, total: None,
+    ) -> None:
+        self._recording, self._live = recording, live
+        self._detect, self._predict = detect, predict
+        self._on_frame = on_frame
+        self._done = 0
+
+    def answers(self) -> list[Answer]:
+        """The frames that the run had answered, answered anew, each at the recorded time.
+
+        Raises:
+            ConfigError: a camera was live: what it showed cannot be had again.
+            DataError: its file is another one now.
+        """
+        told = []
+        for camera in self._recording.frames:
+            recorded = sorted(
+                (a for a in self._recording.answers if a.camera == camera), key=lambda a: a.frame_time_s
+            )
+            frames = self._only(self._frames(camera), [a.frame_time_s for a in recorded])
+            for old, new in zip(recorded, self._answer(frames), strict=False):
+                told.append(replace(new, finished_at_s=old.finished_at_s))
+                self._progress(len(self._recording.answers))
+        return told
+
+    def offline(self) -> list[Answer]:
+        """Every frame up to the end of the run, each answered at its own time.
+
+        Raises:
+            ConfigError: as :meth:`answers`.
+        """
+        told = []
+        ends = {camera: self._recording.until_s[camera] for camera in self._recording.truths}
+        total = sum(_frames_until(self._recording.truths[camera], end) for camera, end in ends.items())
+        for camera, end_s in ends.items():
+            for answer in self._answer(_before(self._frames(camera), end_s)):
+                told.append(answer)
+                self._progress(total)
+        return told
+
+    def _answer(self, frames: Iterable[Frame]) -> Iterator[Answer]:
+        return unhurried(frames, self._detect, self._predict, self._live.pipeline)
+
+    def _progress(self, total: int) -> None:
+        self._done = min(self._done + 1, total)
+        self._on_frame(self._done, total)
+
+    def _frames(self, camera: str) -> Iterator[Frame]:
+        address = self._recording.settings["live"]["cameras"][camera]
+        if is_live_address(address):
+            raise ConfigError(f"camera {camera} was {address}: what it showed then cannot be had again")
+        source = open_source(address, camera, loop=self._live.camera.loop)
+        try:
+            while (frame := source.read()) is not None:
+                yield frame
+        finally:
+            source.close()
+
+    @staticmethod
+    def _only(frames: Iterator[Frame], times_s: Sequence[float]) -> Iterator[Frame]:
+        """Those of the frames that have one of these media times, which grow."""
+        wanted = iter(times_s)
+        time_s = next(wanted, None)
+        for frame in frames:
+            if time_s is None:
+                return
+            media_s = frame.media_time_s or 0.0
+            if abs(media_s - time_s) <= _SAME_FRAME_S:
+                yield frame
+                time_s = next(wanted, None)
+            elif media_s > time_s:
+                raise DataError(
+                    f"camera {frame.camera} shows nothing at {time_s:.3f} s, where the run had an answer: "
+                    "the file has changed since"
+                )
+
+
+def _before(frames: Iterator[Frame], end_s: float) -> Iterator[Frame]:
+    for frame in frames:
+        if (frame.media_time_s or 0.0) >= end_s:
+            return
+        yield frame
+
+
+def _frames_until(truth: Truth, end_s: float) -> int:
+    if truth.is_looped:
+        return round(end_s / truth.duration_s * len(truth))
+    return int((truth.frame_times_s < end_s).sum())
