@@ -15,8 +15,18 @@ from toolkit.replay.again import Again
 from toolkit.replay.run import run_replay, scores
 
 SCENE = SceneConfig(
-    seconds=2.0, frames_per_s=10.0, width=320, height=240, face_px=(70.0, 90.0), ways="stand", persons=3
+    seconds=2.0,
+    frames_per_s=10.0,
+    width=480,
+    height=360,
+    face_px=(80.0, 110.0),
+    ways="stand",
+    turning_deg=0.0,
+    persons=3,
+    entrances_per_s=4.0,
+    seed=7,
 )
+"""The Haar cascade finds everybody in it, without a file that has to be had first."""
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +74,7 @@ def test_the_same_settings_on_the_same_frames_say_what_the_live_run_said(run):
         score_streaming(recording.truths, answers, until_s=recording.until_s)["all"]
         for answers in (recording.answers, again)
     )
-    assert replayed["detection_recall"] == live_scores["detection_recall"]
+    assert replayed["detection_recall"] == live_scores["detection_recall"] > 0.1
     assert abs(replayed["coverage"] - live_scores["coverage"]) <= 0.05
 
 

@@ -10,7 +10,7 @@ from click.shell_completion import BashComplete, FishComplete, ZshComplete
 from rich.logging import RichHandler
 
 from toolkit.cli_bench import bench
-from toolkit.cli_capacity import capacity
+from toolkit.cli_capacity import capacity, tune
 from toolkit.cli_doctor import doctor
 from toolkit.cli_evaluate import evaluate
 from toolkit.cli_export import export
@@ -154,6 +154,7 @@ _COMMANDS = (
     scene,
     sweep,
     train,
+    tune,
     worker,
 )
 

@@ -1,11 +1,11 @@
-"""The command ``toolkit capacity``: how many cameras this machine carries."""
+"""The commands ``toolkit capacity`` and ``toolkit tune``: how many cameras this machine carries, and how."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -16,7 +16,6 @@ from toolkit.errors import ConfigError
 from toolkit.terminal import FOLDER, err, json_option, new_folder, out, print_run, write_json
 
 if TYPE_CHECKING:
-    from toolkit.capacity.run import OnTrial
     from toolkit.capacity.search import Plan
     from toolkit.experiment import Experiment
 
@@ -46,20 +45,62 @@ def capacity(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, js
     live, config = parts_of(experiment)
     err.print(f"runs are kept in {out_dir}; after Ctrl-C, --out {out_dir} goes on", highlight=False)
 
-    with progress() as (bar, show_trial):
-
-        def load() -> Any:
-            task = bar.add_task("composing the scene", total=None)
-            machine = load_machine(
-                live, config, lambda done, total: bar.update(task, completed=done, total=total)
-            )
-            bar.remove_task(task)
-            return machine.run
-
-        result = run_capacity(experiment, out_dir, show_trial, load)
+    with _progress() as bar:
+        load = partial(_load, bar, lambda on_frame: load_machine(live, config, on_frame).run)
+        result = run_capacity(experiment, out_dir, _show_trial, load)
     _print_result(result)
     print_run(result["mlflow_run_id"])
     write_json(json_path, result)
+
+
+@click.command()
+@click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
+@click.option("--cameras", type=click.IntRange(1), help="Tune for so many, and not for as many as can be.")
+@click.option("--out", "out_dir", type=FOLDER, help="Folder for runs and YAML; one broken off goes on.")
+@json_option
+def tune(
+    experiment_and_overrides: tuple[str, ...],
+    cameras: int | None,
+    out_dir: Path | None,
+    json_path: Path | None,
+) -> None:
+    """Find the settings with which this machine carries most cameras, and write them as YAML.
+
+    Combinations of a grid (how often faces are looked for and how closely, what runs the model, how large
+    batches are and how long they wait, how often a person is analysed again) are run side by side under the
+    bounds of toolkit capacity, half of them let go each round. The one that is left and the defaults are then
+    measured afresh: the defaults stay unless they are beaten. It takes minutes; leave the machine alone.
+
+    \b
+      toolkit tune experiments/tune.yaml --out runs/tune
+      toolkit tune --cameras 4 'tune.grid={pipeline.search_every: [1, 2]}'
+      toolkit live runs/tune/tuned.yaml -c door=rtsp://door.example/1
+    """
+    given = [] if cameras is None else [f"tune.cameras={cameras}"]
+    experiment = load_search("tune", (*experiment_and_overrides, *given))
+    out_dir = out_dir or new_folder("tune")
+    with err.status("loading"):
+        from toolkit.capacity.run import parts_of
+        from toolkit.capacity.tune_run import machines, run_tune
+    live, config = parts_of(experiment)
+    err.print(f"runs are kept in {out_dir}; after Ctrl-C, --out {out_dir} goes on", highlight=False)
+    with _progress() as bar:
+        load = partial(_load, bar, partial(machines, live, config))
+        result = run_tune(experiment, out_dir, _show_run, load)
+    _print_tuned(result)
+    print_run(result["mlflow_run_id"])
+    write_json(json_path, result)
+
+
+T = TypeVar("T")
+
+
+def _load(bar: Progress, make: Callable[[Callable[[int, int], None]], T]) -> T:
+    """Make what is measured, with a bar for the scene's frames."""
+    task = bar.add_task("composing the scene", total=None)
+    made = make(lambda done, total: bar.update(task, completed=done, total=total))
+    bar.update(task, description="running", total=None)
+    return made
 
 
 def load_search(name: str, words: tuple[str, ...]) -> Experiment:
@@ -79,22 +120,26 @@ def load_search(name: str, words: tuple[str, ...]) -> Experiment:
     return load_experiment(files[0] if files else None, [word for word in words if "=" in word], settings)
 
 
-@contextmanager
-def progress() -> Iterator[tuple[Progress, OnTrial]]:
-    """A bar on a terminal, and a line after each run everywhere."""
+def _progress() -> Progress:
+    """A bar on a terminal; nothing elsewhere, where each run has its line."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
 
-        def show(row: dict[str, Any], now: Plan) -> None:
-            verdict = "passed" if row["passed"] else "; ".join(row["failures"])
-            upper = "?" if now.fails is None else now.fails - 1
-            err.print(
-                f"{row['cameras']:3} cameras: {verdict}  (p99 {_number(row['p99_ms'])} ms, lost "
-                f"{row['dropped_fraction']:.1%}; between {now.passes} and {upper})",
-                highlight=False,
-            )
 
-        yield bar, show
+def _show_trial(row: dict[str, Any], now: Plan) -> None:
+    upper = "?" if now.fails is None else now.fails - 1
+    err.print(f"{_line(row)}; between {now.passes} and {upper}", highlight=False)
+
+
+def _show_run(phase: str, settings: dict[str, Any], row: dict[str, Any]) -> None:
+    words = ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in settings.items())
+    err.print(f"{phase}: {_line(row)}  [{words or 'defaults'}]", highlight=False, markup=False)
+
+
+def _line(row: dict[str, Any]) -> str:
+    verdict = "passed" if row["passed"] else "; ".join(row["failures"])
+    late, lost = _number(row["p99_ms"]), f"{row['dropped_fraction']:.1%}"
+    return f"{row['cameras']:3} cameras: {verdict} (p99 {late} ms, lost {lost})"
 
 
 def _print_result(result: dict[str, Any]) -> None:
@@ -127,3 +172,30 @@ def _number(value: float | None) -> str:
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.1%}"
+
+
+def _print_tuned(result: dict[str, Any]) -> None:
+    if result["chosen"] is None:
+        out.print("ended by hand: nothing is chosen yet")
+        return
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for title in ("", "cameras", "p99 ms", "lost", "gender shown", "CPU ms/frame"):
+        table.add_column(title, justify="right")
+    for name in ("defaults", "tuned"):
+        told = result[name]
+        row = next((r for r in told["by_cameras"] if r["cameras"] == max(told["cameras"], 1)), None)
+        if row is not None:
+            table.add_row(
+                name,
+                str(told["cameras"]),
+                _number(row["p99_ms"]),
+                f"{row['dropped_fraction']:.1%}",
+                _percent(row["streaming_gender_accuracy"]),
+                _number(row["cpu_ms_per_frame"]),
+            )
+    out.print(table)
+    for key, value in result["settings"].items():
+        out.print(f"live.{key}: {value}", highlight=False)
+    if not result["settings"]:
+        out.print("nothing beats the defaults")
+    out.print(f"written: {result['yaml']} (toolkit live {result['yaml']} -c NAME=SOURCE)", soft_wrap=True)

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from toolkit.addresses import without_password
 from toolkit.bench.config import BenchConfig
-from toolkit.capacity.config import CapacityConfig
+from toolkit.capacity.config import CapacityConfig, TuneConfig
 from toolkit.errors import ConfigError, did_you_mean
 from toolkit.evaluation.config import EvaluateConfig
 from toolkit.live.camera_config import CameraConfig
@@ -96,6 +96,7 @@ class Experiment:
         evaluate: the evaluation, if it asks for one.
         bench: the benches, if it asks for any.
         capacity: the search for a machine's capacity, if it asks for one.
+        tune: the search for the settings that carry most, if it asks for one.
     """
 
     name: str = "experiment"
@@ -107,6 +108,7 @@ class Experiment:
     evaluate: EvaluateConfig | None = None
     bench: BenchConfig | None = None
     capacity: CapacityConfig | None = None
+    tune: TuneConfig | None = None
 
 
 def load_experiment(

@@ -10,9 +10,15 @@ from toolkit.errors import ConfigError
 from toolkit.experiment import Experiment
 
 
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory):
+    """One store for all: MLflow takes a second to make one."""
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+
+
 @pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+def store(tmp_path, uri, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     return tmp_path
 
 
@@ -37,7 +43,7 @@ def machine(knee: int, config: CapacityConfig):
     return run
 
 
-def test_the_answer_is_recorded_drawn_and_sure(store):
+def test_the_answer_is_recorded_drawn_and_sure(store, uri):
     from mlflow import MlflowClient
 
     config = CapacityConfig(most_cameras=32)
@@ -56,7 +62,7 @@ def test_the_answer_is_recorded_drawn_and_sure(store):
     assert len(result["trials"]) == len(seen)
     assert result["settings"]["capacity"]["most_p99_ms"] == 200.0
     assert (store / "out" / "capacity.png").read_bytes()[:4] == b"\x89PNG"
-    run = MlflowClient(f"sqlite:///{store}/mlflow.db").get_run(result["mlflow_run_id"])
+    run = MlflowClient(uri).get_run(result["mlflow_run_id"])
     assert run.data.metrics["capacity/cameras"] == 11
     json.dumps(result)
 

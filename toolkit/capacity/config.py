@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,7 +61,7 @@ class CapacityConfig:
         if not self.warm_up_s >= 0:
             raise ConfigError(f"warm_up_s must be 0 or more, got {self.warm_up_s}")
 
-    def failures(self, row: dict[str, Any]) -> list[str]:
+    def failures(self, row: Mapping[str, Any]) -> list[str]:
         """Which bounds a measured run breaks, in words; none when it passes.
 
         Args:
@@ -80,3 +82,59 @@ class CapacityConfig:
                 f"{100 * self.most_accuracy_loss:.1f}"
             )
         return broken
+
+    def load(self, row: Mapping[str, Any]) -> float:
+        """How much of its tightest bound a run uses up: above 1 it fails; infinite without results."""
+        if row["p99_ms"] is None:
+            return math.inf
+        shares = [row["p99_ms"] / self.most_p99_ms, row["dropped_fraction"] / max(self.most_dropped, _LITTLE)]
+        streaming, offline = row["streaming_gender_accuracy"], row["offline_gender_accuracy"]
+        if streaming is not None and offline is not None:
+            shares.append((offline - streaming) / max(self.most_accuracy_loss, _LITTLE))
+        return max(shares)
+
+
+# A bound of 0 is a bound, and cannot be divided by.
+_LITTLE = 1e-4
+
+
+@dataclass(frozen=True)
+class TuneConfig:
+    """A search for the settings with which a machine carries most, within the bounds of its capacity.
+
+    Attributes:
+        grid: dotted keys of the live settings, each with the values to try.
+        candidates: combinations that are tried, the defaults among them.
+        cameras: tune for so many; None for as many as can be.
+        seed: of the choice, where the grid has more combinations.
+
+    Raises:
+        ConfigError: there is nothing to try.
+    """
+
+    grid: dict[str, list[Any]] = field(default_factory=lambda: {k: list(v) for k, v in _GRID.items()})
+    candidates: int = 16
+    cameras: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.candidates < 2:
+            raise ConfigError(f"candidates must be at least 2, got {self.candidates}: the defaults are one")
+        if self.cameras is not None and self.cameras < 1:
+            raise ConfigError(f"cameras must be at least 1, got {self.cameras}")
+        for key, values in self.grid.items():
+            if not values:
+                raise ConfigError(f"grid: {key} has no values to try")
+
+
+_GRID: dict[str, tuple[Any, ...]] = {
+    "pipeline.search_every": (1, 2, 3),
+    "detector_longest_side_px": (640, 480),
+    "runtime": ("auto", "onnxruntime"),
+    "threads": (None, 1),
+    "pipeline.batch_size": (32, 8),
+    "pipeline.max_wait_s": (0.01, 0.0),
+    "pipeline.tracker.votes_wanted": (5, 3),
+    "pipeline.tracker.look_again_s": (2.0, 5.0),
+}
+"""What costs most first: the search for faces, then the model, then what waits for what, then how often."""

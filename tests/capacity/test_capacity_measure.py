@@ -1,0 +1,110 @@
+"""One short run of real cameras, and what it counts."""
+
+import threading
+import time
+
+import pytest
+from fakes import ScriptedSource, picture
+
+from toolkit.capacity.config import CapacityConfig
+from toolkit.capacity.later import BegunLater
+from toolkit.capacity.measure import Machine
+from toolkit.capacity.views import View, offline_answers, views_of
+from toolkit.data.scenes import SceneConfig, make_scene
+from toolkit.errors import ConfigError
+from toolkit.experiment import LiveConfig
+from toolkit.live.detect import HaarDetector
+from toolkit.records import Prediction
+
+CONFIG = CapacityConfig(seconds=1.0, warm_up_s=0.2, most_p99_ms=60_000)
+SCENE = SceneConfig(
+    seconds=4.0,
+    frames_per_s=10.0,
+    width=480,
+    height=360,
+    face_px=(80.0, 110.0),
+    ways="stand",
+    turning_deg=0.0,
+    persons=3,
+    entrances_per_s=4.0,
+    seed=7,
+)
+"""The Haar cascade finds everybody in it, without a file that has to be had first."""
+
+
+@pytest.fixture(scope="module")
+def views(tmp_path_factory):
+    files = make_scene(SCENE).write(tmp_path_factory.mktemp("scene"))
+    return [View("view-1", files.film(1), files.truth(1))]
+
+
+def says_male(crops):
+    return [Prediction("male", 0.9, 30.0, 4.0) for _ in crops]
+
+
+class Slow(HaarDetector):
+    """Half a second a picture, where one comes every 100 ms."""
+
+    def __call__(self, images):
+        time.sleep(0.5)
+        return super().__call__(images)
+
+
+def machine(views, detect):
+    live, predict = LiveConfig({"view": "x"}), says_male
+    return Machine(
+        live, CONFIG, views, detect, predict, offline_answers(views, detect, predict, live.pipeline)
+    )
+
+
+def test_a_run_says_how_late_how_much_lost_and_how_right(views):
+    row = machine(views, HaarDetector()).run(2)
+
+    assert row["cameras"] == 2
+    assert 0 < row["p50_ms"] <= row["p99_ms"]
+    assert 0 <= row["dropped_fraction"] <= 1
+    assert row["cpu_ms_per_frame"] > 0
+    assert 0 <= row["streaming_gender_accuracy"] <= 1
+    assert row["offline_gender_accuracy"] > 0
+    assert row["passed"] == (not row["failures"])
+
+
+def test_a_detector_that_is_too_slow_shows_as_lost_frames(views):
+    live = LiveConfig({"view": "x"})
+    offline = {"view-1": []}
+
+    row = Machine(live, CONFIG, views, Slow(), says_male, offline).run(1)
+
+    assert not row["passed"]
+    assert row["dropped_fraction"] > 0.2
+    assert any("dropped" in words for words in row["failures"])
+
+
+def test_without_a_truth_accuracy_is_not_judged(views):
+    row = machine([View("video-1", views[0].path)], HaarDetector()).run(1)
+
+    assert row["streaming_gender_accuracy"] is row["offline_gender_accuracy"] is None
+    assert row["p99_ms"] > 0
+
+
+def test_videos_of_ones_own_must_be_there(views, tmp_path):
+    [view] = views_of(CapacityConfig(videos=(str(views[0].path),)))
+
+    assert (view.path, view.truth) == (views[0].path, None)
+    with pytest.raises(ConfigError, match="no such video"):
+        views_of(CapacityConfig(videos=(str(tmp_path / "nowhere.mp4"),)))
+
+
+def test_a_camera_that_begins_later_waits_once_and_ends_at_once_when_closed():
+    source = BegunLater(ScriptedSource([picture(1), picture(2)]), after_s=0.05)
+    began = time.monotonic()
+
+    assert source.read() is not None
+    assert time.monotonic() - began >= 0.05
+    assert (source.address, source.is_live, source.fps, source.size_wh) == ("script", False, None, (64, 48))
+    waiting = BegunLater(ScriptedSource([picture(1)]), after_s=60.0)
+    reader = threading.Thread(target=waiting.read)
+    reader.start()
+    waiting.close()
+    reader.join(10)
+    assert not reader.is_alive()

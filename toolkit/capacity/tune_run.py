@@ -1,0 +1,156 @@
+"""A tuning of this machine: candidates that share what they can, a record, and the YAML it ends in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from toolkit.capacity.config import CapacityConfig, TuneConfig
+from toolkit.capacity.measure import Machine
+from toolkit.capacity.run import RunCameras, parts_of
+from toolkit.capacity.tune import Journal, MachineOf, OnRun, Settings, nested, tune
+from toolkit.capacity.views import offline_answers, views_of
+from toolkit.errors import ConfigError
+from toolkit.experiment import Experiment, LiveConfig, as_plain, as_yaml, build
+from toolkit.live_parts import make_detector, make_predictor
+from toolkit.tracking import RunRecord, prepare_store, run_name
+
+JOURNAL_FILE = "tuning.json"
+YAML_FILE = "tuned.yaml"
+
+_OF_DETECTOR = ("detector", "detector_longest_side_px")
+_OF_MODEL = ("checkpoint", "device", "runtime", "threads")
+
+
+def run_tune(
+    experiment: Experiment,
+    out_dir: Path,
+    on_run: OnRun | None = None,
+    load: Callable[[], MachineOf] | None = None,
+) -> dict[str, Any]:
+    """Tune this machine; see :func:`toolkit.capacity.tune.tune`.
+
+    Every run is kept in ``out_dir`` when it is over: after Ctrl-C the next call with the same folder goes on.
+
+    Args:
+        experiment: its parts ``tune``, ``capacity`` and ``live``, whose settings are the defaults here.
+        out_dir: for the runs and the YAML.
+        on_run: see :data:`OnRun`.
+        load: stands in for :func:`machines`.
+
+    Returns:
+        What :func:`tune` returns, ``chosen`` None when it was ended by hand; ``runs``, ``yaml`` (path of the
+        settings that were chosen, to be given to ``toolkit live``) and ``mlflow_run_id``.
+
+    Raises:
+        ConfigError: the grid has a setting that there is not, or ``out_dir`` holds another tuning.
+    """
+    live, capacity = parts_of(experiment)
+    config = experiment.tune or TuneConfig()
+    check_grid(live, config)
+    asked = {"live": as_plain(live), "capacity": as_plain(capacity), "tune": as_plain(config)}
+    # Read before the seconds that all else takes: a folder of another tuning is told at once.
+    Journal(_none, out_dir / JOURNAL_FILE, asked)
+    prepare_store()
+    machine_of = (load or (lambda: machines(live, capacity)))()
+    journal = Journal(machine_of, out_dir / JOURNAL_FILE, asked, on_run)
+    record = RunRecord("capacity", run_name(experiment.name), as_plain(experiment), {"kind": "tune"})
+    record.log_text(as_yaml(experiment), "experiment.yaml")
+    result: dict[str, Any] = {"chosen": None, "yaml": None}
+    status = "FAILED"
+    try:
+        result |= tune(journal, config, capacity)
+        path = out_dir / YAML_FILE
+        path.write_text(tuned_yaml(result), encoding="utf-8")
+        result["yaml"] = str(path)
+        record.log_file(path)
+        for name in ("tuned", "defaults"):
+            record.log_metrics({f"capacity/{name}/cameras": result[name]["cameras"]})
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+    finally:
+        if journal.rows:
+            rows = [{**row, "failures": "; ".join(row["failures"])} for row in journal.rows]
+            record.log_table(rows, "runs.json")
+        result |= {"runs": len(journal.rows), "mlflow_run_id": record.close(status)}
+    return result
+
+
+def machines(
+    live: LiveConfig,
+    capacity: CapacityConfig,
+    on_frame: Callable[[int, int], None] = lambda done, total: None,
+) -> MachineOf:
+    """Machines of any settings: what two of them have in common is loaded once.
+
+    All are held against what the defaults say offline: settings that see less have no measure of their own.
+    """
+    views = views_of(capacity, on_frame)
+    detectors: dict[tuple[Any, ...], Any] = {}
+    models: dict[tuple[Any, ...], Any] = {}
+
+    def parts(config: LiveConfig) -> tuple[Any, Any]:
+        of_detector, of_model = (
+            tuple(getattr(config, name) for name in names) for names in (_OF_DETECTOR, _OF_MODEL)
+        )
+        if of_detector not in detectors:
+            detectors[of_detector] = make_detector(config)
+        if of_model not in models:
+            models[of_model] = make_predictor(config)
+        return detectors[of_detector], models[of_model]
+
+    offline = offline_answers(views, *parts(live), live.pipeline)
+
+    def machine_of(settings: Settings) -> RunCameras:
+        config = with_settings(live, settings)
+        return Machine(config, capacity, views, *parts(config), offline).run
+
+    return machine_of
+
+
+def with_settings(live: LiveConfig, settings: Settings) -> LiveConfig:
+    """The same with other values of these dotted keys.
+
+    Raises:
+        ConfigError: there is no such setting, or a value is not right.
+    """
+    plain = as_plain(live)
+    _lay_over(plain, nested(settings))
+    return build(LiveConfig, plain, "tune.grid")
+
+
+def check_grid(live: LiveConfig, config: TuneConfig) -> None:
+    """Try every value of the grid on its own.
+
+    Raises:
+        ConfigError: there is no such setting, or a value is not right.
+    """
+    for key, values in config.grid.items():
+        if key.startswith(("cameras", "camera.", "zones", "lines")):
+            raise ConfigError(f"tune.grid: {key} says what is looked at, and not how; leave it out")
+        for value in values:
+            with_settings(live, {key: value})
+
+
+def tuned_yaml(result: Mapping[str, Any]) -> str:
+    """The settings that were chosen, as an experiment to which cameras are to be given."""
+    said = f"{result['tuned']['cameras']} cameras; the defaults {result['defaults']['cameras']}"
+    question = f"tuned for this machine ({result['chosen']} chosen: {said})"
+    values = {"question": question, "live": nested(result["settings"])}
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def _lay_over(values: dict[str, Any], settings: Mapping[str, Any]) -> None:
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and isinstance(values.get(key), dict):
+            _lay_over(values[key], value)
+        else:
+            values[key] = value
+
+
+def _none(settings: Settings) -> RunCameras:
+    raise AssertionError("nothing is run yet")
