@@ -123,17 +123,22 @@ def run_capacity(
         logger.info("ended by hand; the same out_dir goes on after %d runs", len(trials))
     finally:
         result = summary(trials, found, settings)
-        if trials:
-            figure = out_dir / FIGURE_FILE
-            capacity_figure(result["by_cameras"], config, result["cameras"]).savefig(figure, dpi=120)
-            result["figure"] = str(figure)
-            record.log_file(figure)
-            record.log_table(
-                [{**row, "failures": "; ".join(row["failures"])} for row in trials], "trials.json"
-            )
-        record.log_metrics({"capacity/cameras": result["cameras"]})
+        _keep_figures(record, result, config, out_dir)
         result["mlflow_run_id"] = record.close(status)
     return result
+
+
+def _keep_figures(record: RunRecord, result: dict[str, Any], config: CapacityConfig, out_dir: Path) -> None:
+    """The picture and the table of all runs, where there were any."""
+    record.log_metrics({"capacity/cameras": result["cameras"]})
+    if not result["trials"]:
+        return
+    figure = out_dir / FIGURE_FILE
+    capacity_figure(result["by_cameras"], config, result["cameras"]).savefig(figure, dpi=120)
+    result["figure"] = str(figure)
+    record.log_file(figure)
+    rows = [{**row, "failures": "; ".join(row["failures"])} for row in result["trials"]]
+    record.log_table(rows, "trials.json")
 
 
 def summary(
