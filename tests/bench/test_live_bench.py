@@ -55,7 +55,7 @@ def test_ours_says_the_same_of_a_frame_as_the_model_by_hand(small, videos):
 
     results = []
     street = Torch(Task(videos, small["model"], 32))
-    street._street._listeners.append(results.append)
+    street._street._finish._listeners.append(results.append)
     street.start()
     wait_until(lambda: results)
     street.stop()

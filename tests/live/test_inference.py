@@ -27,7 +27,7 @@ def started():
     """Makes inferences that are closed again."""
     made = []
 
-    def make(predict=means, batch_size=4, max_wait_s=0.01, calls=2, done=lambda job: None) -> Inference:
+    def make(predict=means, batch_size=4, max_wait_s=0.01, calls=2, done=lambda jobs: None) -> Inference:
         made.append(Inference(predict, batch_size, max_wait_s, calls, done))
         made[-1].start()
         return made[-1]
@@ -39,7 +39,7 @@ def started():
 
 def test_every_job_gets_the_answers_to_its_own_crops(started):
     done = []
-    inference = started(done=done.append)
+    inference = started(done=done.extend)
     jobs = [job(n, n + 1) for n in range(0, 40, 2)]
 
     for each in jobs:
@@ -51,12 +51,39 @@ def test_every_job_gets_the_answers_to_its_own_crops(started):
 
 def test_a_lone_crop_is_answered_when_it_is_due(started):
     done = []
-    inference = started(batch_size=100, max_wait_s=0.05, done=done.append)
+    inference = started(batch_size=100, max_wait_s=0.05, done=done.extend)
 
     inference.submit(job(7))
     wait_until(lambda: done)
 
     assert inference.get_statistics()["closed_due"] == 1
+
+
+def test_a_patient_job_waits_for_others_until_one_comes_that_is_not(started):
+    done = []
+    inference = started(batch_size=100, max_wait_s=2.0, done=done.extend)
+    patient, hurried = job(1), job(2)
+    patient.is_patient = True
+    hurried.looked_at -= 1.95
+
+    inference.submit(patient)
+    inference.submit(hurried)
+    wait_until(lambda: done)
+
+    assert done == [patient, hurried]
+    assert time.monotonic() - patient.looked_at < 2.0
+
+
+def test_a_patient_job_is_answered_at_last(started):
+    done = []
+    inference = started(batch_size=100, max_wait_s=0.01, done=done.extend)
+    patient = job(1)
+    patient.is_patient = True
+
+    inference.submit(patient)
+    wait_until(lambda: done)
+
+    assert time.monotonic() - patient.looked_at >= 0.1
 
 
 def test_what_comes_while_the_model_is_busy_waits_for_it_and_leaves_together(started):
@@ -87,7 +114,7 @@ def test_full_batches_run_side_by_side(started):
         return means(crops)
 
     done = []
-    inference = started(meets, batch_size=2, done=done.append)
+    inference = started(meets, batch_size=2, done=done.extend)
     for value in range(4):
         inference.submit(job(value))
 
@@ -103,7 +130,7 @@ def test_the_crops_of_a_frame_stay_together(started):
         return means(crops)
 
     done = []
-    inference = started(counted, batch_size=4, done=done.append)
+    inference = started(counted, batch_size=4, done=done.extend)
     for each in (job(1, 2, 3), job(4, 5), job(*range(9))):
         inference.submit(each)
 
@@ -118,7 +145,7 @@ def test_a_failing_call_fails_its_jobs_and_no_other(started):
         return means(crops)
 
     done = []
-    inference = started(picky, batch_size=1, done=done.append)
+    inference = started(picky, batch_size=1, done=done.extend)
     for value in (12, 13, 14):
         inference.submit(job(value))
 
@@ -129,7 +156,7 @@ def test_a_failing_call_fails_its_jobs_and_no_other(started):
 
 def test_too_few_answers_are_an_error(started):
     done = []
-    inference = started(lambda crops: [], done=done.append)
+    inference = started(lambda crops: [], done=done.extend)
 
     inference.submit(job(1))
     wait_until(lambda: done)
@@ -139,7 +166,7 @@ def test_too_few_answers_are_an_error(started):
 
 def test_closing_answers_what_waits_and_takes_no_more(started):
     done = []
-    inference = started(batch_size=100, max_wait_s=5.0, done=done.append)
+    inference = started(batch_size=100, max_wait_s=5.0, done=done.extend)
     inference.submit(job(1))
 
     assert inference.close(10)
@@ -150,7 +177,7 @@ def test_closing_answers_what_waits_and_takes_no_more(started):
 
 
 def test_one_that_was_never_started_can_be_closed():
-    assert Inference(means, 1, 0.0, 1, lambda job: None).close(1)
+    assert Inference(means, 1, 0.0, 1, lambda jobs: None).close(1)
 
 
 def test_a_batch_of_none_is_refused():

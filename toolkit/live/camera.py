@@ -13,7 +13,7 @@ from toolkit.errors import AccessRefused, SourceError
 from toolkit.live.backoff import Backoff
 from toolkit.live.camera_config import CameraConfig
 from toolkit.live.camera_state import CameraState, StateLog
-from toolkit.live.intake import Intake
+from toolkit.live.intake import Intake, Way
 from toolkit.live.mailbox import MailRoom
 from toolkit.live.reading import SourceHealth
 from toolkit.live.source import Address, Source, is_live_address, open_source
@@ -39,8 +39,6 @@ class Camera:
         config: see :class:`CameraConfig`.
         room: where its mailbox hangs beside those of other cameras, so that one thread can wait for all.
         opener: stands in for :func:`open_source`.
-        prepare: called with every frame of a recording in the reading thread, while what was just decoded
-            still lies in the core's cache. A live camera's frame may be passed over, and is left alone.
         stages: where the CPU time of each picture that is read counts, as "decode".
         turns: shared by the cameras of a street, see :class:`Intake`.
     """
@@ -52,7 +50,6 @@ class Camera:
         config: CameraConfig | None = None,
         room: MailRoom[Frame] | None = None,
         opener: OpenSource = open_source,
-        prepare: Callable[[Frame], None] = lambda frame: None,
         stages: StageTimes | None = None,
         turns: Turns | None = None,
     ) -> None:
@@ -62,7 +59,6 @@ class Camera:
         self._intake = Intake(
             self.config.waiting_frames,
             room,
-            prepare,
             stages or StageTimes(),
             turns or Turns(1),
             on_drop=self._skip,
@@ -84,6 +80,10 @@ class Camera:
         self._opening_error: Exception | None = None
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+
+    def go(self, way: Way) -> None:
+        """Before it begins: if this is a recording, its frames go this way, and not into the mailbox."""
+        self._intake.go(way)
 
     def start(self) -> None:
         """Open the source and begin to read; one that may be waited for is opened in the background.

@@ -34,7 +34,7 @@ class Inference:
         batch_size: most crops in one call; a frame that has more gets a call of its own.
         max_wait_s: see above.
         calls_at_a_time: number of threads.
-        on_answered: told of every job when its call is over, from one of the threads.
+        on_answered: told of the jobs of a batch when its call is over, from one of the threads.
 
     Raises:
         ConfigError: a size or time that makes no sense.
@@ -46,7 +46,7 @@ class Inference:
         batch_size: int,
         max_wait_s: float,
         calls_at_a_time: int,
-        on_answered: Callable[[Job], None],
+        on_answered: Callable[[Sequence[Job]], None],
     ) -> None:
         check_settings(batch_size, max_wait_s, predict)
         self._predict = predict
@@ -181,4 +181,4 @@ class Inference:
             if error is None:
                 job.answers = answers[taken : taken + len(job.crops)]
             taken += len(job.crops)
-            self._on_answered(job)
+        self._on_answered(batch)

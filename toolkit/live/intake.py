@@ -5,12 +5,30 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 from toolkit.live.mailbox import Mailbox, MailRoom
 from toolkit.live.source import Source
 from toolkit.live.turns import Turns
 from toolkit.records import Frame
 from toolkit.stats import FrameLedger, RateMeter, StageTimes
+
+_TURN_S = 0.02
+"""So long is a turn, and always a whole frame: the cache is warm again after a part of the first one."""
+
+
+class Way(Protocol):
+    """Where the frames of a recording go: a mailbox, or straight to where they are looked at."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the next one may come."""
+
+    def wait_for_room(self) -> None:
+        """Wait until it may, or nobody takes any more."""
+
+    def put(self, frame: Frame) -> None:
+        """Let one come."""
 
 
 class Intake:
@@ -21,12 +39,11 @@ class Intake:
     Recordings are read in turns: each of many that are decoded at the same time would find its last picture
     gone from the core's cache whenever its thread goes on, and the threads would wait for each other in the
     interpreter (with sixteen of them on two cores, a frame costs 5 % more and is switched to three times as
-    often). In its turn a recording fills its mailbox. A live camera's turn would come too late; it has none.
+    often). A live camera's turn would come too late; it has none.
 
     Args:
         waiting_frames: frames of a recording that may wait in the mailbox.
         room: where the mailbox hangs beside those of other cameras.
-        prepare: called with every frame of a recording right after it was read.
         stages: where the CPU time of each picture that is read counts, as "decode".
         turns: shared with other cameras.
         on_drop: told of every frame that nobody will take.
@@ -40,7 +57,6 @@ class Intake:
         self,
         waiting_frames: int,
         room: MailRoom[Frame] | None,
-        prepare: Callable[[Frame], None],
         stages: StageTimes,
         turns: Turns,
         on_drop: Callable[[Frame], None],
@@ -49,7 +65,7 @@ class Intake:
         self.mailbox: Mailbox[Frame] = Mailbox(waiting_frames, on_drop=on_drop, room=room)
         self.last_read_at: float | None = None
         self.longest_gap_s = 0.0
-        self._prepare = prepare
+        self._way: Way = self.mailbox
         self._stages = stages
         self._turns = turns
         self._rate = RateMeter()
@@ -61,22 +77,30 @@ class Intake:
         """Frames a second of late."""
         return self._rate.per_s
 
+    def go(self, way: Way) -> None:
+        """From now on, the frames of a recording go this way, and not into the mailbox."""
+        self._way = way
+
     def begin(self, source: Source) -> None:
         """From now on, frames come from this source."""
         self._stale_booked = 0
         self.mailbox.newest_wins = source.is_live
 
     def read_some(self, source: Source) -> bool:
-        """Read the next frame, of a recording as many as there is room for; False when there are no more.
+        """Read the next frame, of a recording those of its turn; False when there are no more.
 
         Raises:
             SourceError: the source fell silent, or cannot be read on.
         """
         if source.is_live:
             return self._read_one(source)
-        places = self.mailbox.wait_for_room()
+        self._way.wait_for_room()
         with self._turns:
-            return all(self._read_one(source) for _ in range(places))
+            over_at = time.monotonic() + _TURN_S
+            while self._way.has_room and time.monotonic() < over_at:
+                if not self._read_one(source):
+                    return False
+        return True
 
     def end(self, source: Source) -> None:
         """No more frames come from this source."""
@@ -103,9 +127,9 @@ class Intake:
         if self.last_read_at is not None:
             self.longest_gap_s = max(self.longest_gap_s, now - self.last_read_at)
         self.last_read_at = now
-        if not self.mailbox.newest_wins:
-            self._prepare(frame)
-        self.mailbox.put(frame)
+        # A closed mailbox books what comes too late.
+        way = self.mailbox if self.mailbox.newest_wins or self.mailbox.is_closed else self._way
+        way.put(frame)
 
     def _book_stale(self, source: Source) -> None:
         """What the source let go undecoded was read, and nobody will see it."""

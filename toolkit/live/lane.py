@@ -20,8 +20,8 @@ class Lane:
     """What belongs to one camera.
 
     Attributes:
-        is_looked_at: one of its frames is with a worker; the next has to wait, or the tracker would see
-            them in the wrong order.
+        is_looked_at: one of its mailbox's frames is with a worker; the next has to wait, or the tracker would
+            see them in the wrong order.
         in_hand: frames that were taken and have no result yet.
         jobs: these after they were looked at, oldest first: results come out in this order.
         last_index: number of the frame that was looked at last.

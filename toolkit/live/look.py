@@ -50,20 +50,9 @@ class Look:
         job.looked_at = time.monotonic()
         return job
 
-    def prepare(self, frame: Frame) -> None:
-        """Make the picture that a look at this frame will need; the frame keeps it."""
-        if isinstance(self._detect, WholeFrame):
-            self._square(frame, self._detect.size_px)
-        else:
-            look_at(frame, self._detect.longest_side_px)
-
-    @staticmethod
-    def _square(frame: Frame, side_px: int) -> np.ndarray:
-        return pixels_of(frame).shrunk((side_px, side_px))
-
     def _whole(self, lane: Lane, frame: Frame, side_px: int) -> Job:
         started = time.monotonic()
-        crop = self._square(frame, side_px)
+        crop = pixels_of(frame).shrunk((side_px, side_px))
         self._stages.add("convert", time.monotonic() - started)
         return Job(lane, frame, [crop])
 

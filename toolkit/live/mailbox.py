@@ -52,12 +52,15 @@ class Mailbox(Generic[T]):
                 self._room.arrived.notify()
             self._drop(dropped)
 
-    def wait_for_room(self) -> int:
-        """Wait until the one writer can put without waiting; how many items, 0 when the mailbox is closed."""
+    @property
+    def has_room(self) -> bool:
+        """Whether something can be put without waiting, and somebody may take it."""
+        return not self._is_closed and len(self._items) < self._capacity
+
+    def wait_for_room(self) -> None:
+        """Wait until :attr:`has_room`, or the mailbox is closed."""
         with self._room.lock:
-            while not self._is_closed and len(self._items) >= self._capacity:
-                self._has_room.wait()
-            return 0 if self._is_closed else self._capacity - len(self._items)
+            self._has_room.wait_for(lambda: self.has_room or self._is_closed)
 
     def take(self) -> T | None:
         """Wait for the oldest item; None when the mailbox is closed and empty."""
@@ -105,12 +108,14 @@ class MailRoom(Generic[T]):
         lock: of the room and all its boxes; reentrant, because taking from a box locks what the room has
             locked already.
         arrived: an item has come, or one that nobody was allowed to take may be taken now.
+        freed: there may be room again for those who bring their items themselves.
         changed: a box was closed, or whatever else somebody may be waiting for has come about.
     """
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.arrived = threading.Condition(self.lock)
+        self.freed = threading.Condition(self.lock)
         self.changed = threading.Condition(self.lock)
         self._boxes: list[Mailbox[T]] = []
         self._is_closed = False
@@ -157,4 +162,5 @@ class MailRoom(Generic[T]):
         """Wake everybody who waits for anything but room in a box."""
         with self.lock:
             self.arrived.notify_all()
+            self.freed.notify_all()
             self.changed.notify_all()

@@ -97,9 +97,6 @@ class YuvPixels:
         self._image: np.ndarray | None = None
         self._small: np.ndarray | None = None
         self._making = threading.Lock()
-        width, height = self.size_wh
-        half = ((width + 1) // 2, (height + 1) // 2)
-        self._planes = _planes(frame, (self.size_wh, half, half))
         is_full = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
         self._matrix = _yuv_to_bgr(int(frame.colorspace), is_full)
 
@@ -124,7 +121,9 @@ class YuvPixels:
         rows, columns = slice(top // 2, (bottom + 1) // 2), slice(left // 2, (right + 1) // 2)
         size_wh = (2 * (columns.stop - columns.start), 2 * (rows.stop - rows.start))
         inside = slice(top % 2, top % 2 + bottom - top), slice(left % 2, left % 2 + right - left)
-        luma, *chroma = self._planes
+        width, height = self.size_wh
+        half = ((width + 1) // 2, (height + 1) // 2)
+        luma, *chroma = _planes(self._frame, (self.size_wh, half, half))
         blue, red = (
             cv2.resize(plane[rows, columns], size_wh, interpolation=cv2.INTER_NEAREST)[inside]
             for plane in chroma

@@ -23,7 +23,7 @@ class Turns:
         patience_s: the longest wait.
     """
 
-    def __init__(self, count: int, patience_s: float = 0.5) -> None:
+    def __init__(self, count: int, patience_s: float = 1.0) -> None:
         self._count = self._free = count
         self._patience_s = patience_s
         self._line: deque[LockType] = deque()
