@@ -6,19 +6,22 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from toolkit.errors import ConfigError, DataError, StoreUnavailable
 from toolkit.evaluation.streaming.align import align
 from toolkit.evaluation.streaming.answers import Answer
-from toolkit.evaluation.streaming.recorder import load_recording
+from toolkit.evaluation.streaming.recorder import AnswerRecorder, load_recording
 from toolkit.evaluation.streaming.recording import Recording
 from toolkit.evaluation.streaming.scores import over_time, score_streaming
-from toolkit.experiment import Experiment, LiveConfig, load_experiment
+from toolkit.experiment import Experiment, LiveConfig, as_plain, load_experiment
 from toolkit.replay.again import Again, OnFrame
 from toolkit.tracking import RunRecord, add_to_run, flatten, prepare_store, run_name
+
+if TYPE_CHECKING:
+    from toolkit.live_run import LiveReport
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +84,31 @@ def run_replay(
     return result | {"mlflow_run_id": _record(path, result)}
 
 
+def run_recorded(experiment: Experiment, path: Path, out_dir: Path, **settings: Any) -> LiveReport:
+    """A live run whose answers are kept in a file; of scenes, with who was to be seen beside it.
+
+    Args:
+        experiment: must have a part ``live``.
+        path: of the file (``.jsonl``).
+        out_dir: for the sample pictures.
+        settings: see :func:`toolkit.live_run.run_live`.
+
+    Raises:
+        ConfigError: the experiment has no part ``live``.
+        SourceError: no camera can be opened.
+    """
+    # Only now: a replay needs neither the street nor torch, which takes seconds to load.
+    from toolkit.live_run import run_live
+    from toolkit.scene_source import scene_truths
+
+    live = _live(experiment)
+    truths = scene_truths(live.cameras, live.camera.loop)
+    with AnswerRecorder(path, as_plain(experiment), truths) as recorder:
+        report = run_live(experiment, out_dir, listeners=[recorder], **settings)
+        recorder.finish(report.statistics)
+    return report
+
+
 def scores(
     recording: Recording, answers: Sequence[Answer], offline: Sequence[Answer] | None = None
 ) -> dict[str, Any]:
@@ -117,7 +145,7 @@ def _experiment(recording: Recording, overrides: Sequence[str]) -> Experiment:
 
 def _live(experiment: Experiment) -> LiveConfig:
     if experiment.live is None:
-        raise DataError("the recording says nothing of the live run's settings")
+        raise ConfigError(f"experiment {experiment.name!r} has no part 'live': live: {{cameras: {{...}}}}")
     return experiment.live
 
 
