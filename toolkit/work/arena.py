@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import logging
 import os
@@ -53,8 +54,8 @@ class Stored(NamedTuple):
 
     def write(self) -> None:
         """Copy the bodies in."""
-        for (segment, slot), task_id, body in self.housed:
-            segment.write(slot, task_id, body)
+        for (segment, slot), _, body in self.housed:
+            segment.write(slot, body)
 
 
 class Arena:
@@ -81,11 +82,7 @@ class Arena:
                 # A forked child has segments of its own: those of its parent would be written by two.
                 self._become_empty()
             slots = [self._take_slot(len(body)) for _, body in bodies]
-        housed = [
-            (segment_and_slot, task_id, body)
-            for segment_and_slot, (task_id, body) in zip(slots, bodies, strict=True)
-            if segment_and_slot
-        ]
+        housed = [(slot, *body) for slot, body in zip(slots, bodies, strict=True) if slot]
         places = {i: segment.announce(slot, i, len(body)) for (segment, slot), i, body in housed}
         return Stored(places, housed)
 
@@ -114,21 +111,24 @@ class Arena:
 
     def _take_slot(self, size: int) -> _Slot | None:
         slot_bytes = _slot_bytes(size)
-        free = self._free.setdefault(slot_bytes, [])
-        if not free:
-            if not self._has_looked_for_orphans:
-                self._has_looked_for_orphans = True
-                self._take_over_orphans()
-            self._find_free(slot_bytes)
-            slots = sum(segment.slots for segment in self._segments if segment.slot_bytes == slot_bytes)
-            # With few to spare, Redis would be asked for nearly every task.
-            if len(free) * 8 <= slots:
-                self._grow(slot_bytes)
+        free = self._free.get(slot_bytes) or self._found_free(slot_bytes)
         if not free:
             return None
-        segment, slot = free.pop()
-        self._unsettled.add((segment, slot))
-        return segment, slot
+        slot = free.pop()
+        self._unsettled.add(slot)
+        return slot
+
+    def _found_free(self, slot_bytes: int) -> list[_Slot]:
+        free = self._free.setdefault(slot_bytes, [])
+        if not self._has_looked_for_orphans:
+            self._has_looked_for_orphans = True
+            self._take_over_orphans()
+        self._find_free(slot_bytes)
+        slots = sum(segment.slots for segment in self._segments if segment.slot_bytes == slot_bytes)
+        # With few to spare, Redis would be asked for nearly every task.
+        if len(free) * 8 <= slots:
+            self._grow(slot_bytes)
+        return free
 
     def _find_free(self, slot_bytes: int) -> None:
         segments = [segment for segment in self._segments if segment.slot_bytes == slot_bytes]
@@ -194,6 +194,7 @@ class Arena:
         return True
 
 
+@functools.lru_cache
 def _slot_bytes(size: int) -> int:
     """Slots come in few sizes, so that they suit other tasks; at most a quarter stays unused."""
     needed = max(size + HEAD_BYTES, _SMALLEST_SLOT)

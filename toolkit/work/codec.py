@@ -18,6 +18,7 @@ MAX_TASK_BYTES = 64 * 1024 * 1024
 
 _ARRAY, _TUPLE = 1, 2
 _TUPLE_MARK = object()
+_BYTE = np.dtype(np.uint8)
 _FRAMED = b"\xc1"
 _ALIGN_BYTES = 64
 _MAX_DEPTH = 100
@@ -156,7 +157,9 @@ def _cannot_be_read(name: str, why: object) -> TaskError:
 
 
 @functools.lru_cache
-def _array_head(dtype: np.dtype, shape: tuple[int, ...]) -> msgpack.ExtType:
+def _array_head(dtype: np.dtype, shape: tuple[int, ...]) -> msgpack.ExtType | None:
+    if dtype.str not in _DTYPES:
+        return None
     return msgpack.ExtType(_ARRAY, msgpack.packb((dtype.str, shape)))
 
 
@@ -208,11 +211,13 @@ class _Packing(threading.local):
 
     def _set_aside(self, array: np.ndarray) -> msgpack.ExtType:
         # Other subclasses (masked arrays, matrices) carry a meaning that their bytes alone would lose.
-        if type(array) not in (np.ndarray, np.memmap) or array.dtype.str not in _DTYPES:
+        is_plain = type(array) in (np.ndarray, np.memmap)
+        head = _array_head(array.dtype, array.shape) if is_plain else None
+        if head is None:
             raise TypeError(_what_is_wrong_with(array))
         # asarray and not ascontiguousarray, which would make a 0-d array 1-d.
         self._arrays.append(np.asarray(array, order="C"))
-        return _array_head(array.dtype, array.shape)
+        return head
 
 
 _packing = _Packing()
@@ -248,12 +253,16 @@ _NO_ARRAYS = _Unpacking(memoryview(b""))
 
 
 def _frame(packed: bytes, arrays: list[np.ndarray]) -> list[bytes | memoryview]:
-    head = _FRAMED + len(packed).to_bytes(4, "little") + packed
-    pieces: list[bytes | memoryview] = [head]
-    size = len(head)
+    """Two pieces for each array: what lies before it, padded, and its own memory."""
+    before = _FRAMED + len(packed).to_bytes(4, "little") + packed
+    pieces: list[bytes | memoryview] = []
+    size = 0
     for array in arrays:
-        pieces += (bytes(_aligned(size) - size), array.reshape(-1).view(np.uint8).data)
-        size = _aligned(size) + array.nbytes
+        start = _aligned(size + len(before))
+        flat = array.reshape(-1)
+        flat = flat if flat.dtype == _BYTE else flat.view(_BYTE)
+        pieces += (before.ljust(start - size, b"\0"), flat.data)
+        size, before = start + array.nbytes, b""
     return pieces
 
 

@@ -153,6 +153,16 @@ local function mark(place, bit)
     if last > 4000 then set_marks() end
 end
 
+-- The same for many slots: packed {segment, first slot, how many, ...}, or "".
+local function mark_runs(packed, bit)
+    local runs = packed ~= '' and cmsgpack.unpack(packed) or {}
+    for at = 1, #runs, 3 do
+        local length = runs[at + 2]
+        local bits = bit * (2 ^ length - 1)
+        redis.call('BITFIELD', used_prefix .. runs[at], 'SET', 'u' .. length, runs[at + 1], bits)
+    end
+end
+
 -- A body that lies apart is needed no more.
 local function forget_body(id, place)
     if place == '@' then redis.call('UNLINK', body_prefix .. id) else mark(place, 0) end

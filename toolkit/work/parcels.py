@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgpack
 
 from toolkit.work.bodies import IN_REDIS
+from toolkit.work.segments import PLACE
 
 PARCEL_TASKS = 200
 """Enough to make moving one task cheap: with 200 bytes each they are more than the 32 KB from which Redis
@@ -17,6 +18,8 @@ reads into place. A worker takes some parcels ahead when their tasks are quick."
 
 _PARCEL_BYTES = 65_536
 _UNREADABLE = b"\xc1"
+# So many bits can Lua tell Redis in one number.
+_LONGEST_RUN = 32
 
 
 class Entry(NamedTuple):
@@ -71,8 +74,8 @@ def parcels(
         most_tasks: in one parcel.
 
     Yields:
-        For each parcel the number of its tasks, the packed places among them or b"", and the parcel; for a
-        single task 1, its id, and the task or its place.
+        For each parcel the number of its tasks, their packed slots in shared memory (:func:`packed_runs`),
+        and the parcel; for a single task 1, its id, and the task or its place.
     """
     at = 0
     while at < len(bodies):
@@ -84,8 +87,7 @@ def parcels(
             continue
         parcel: list[str | bytes] = [b""] * (2 * len(some))
         parcel[::2], parcel[1::2] = ids, some
-        places = [body for body in some if body.startswith(IN_REDIS)]
-        yield len(some), pack(places) if places else b"", pack(parcel)
+        yield len(some), packed_runs([body for body in some if body.startswith(IN_REDIS)]), pack(parcel)
 
 
 def _first_parcel(bodies: Sequence[bytes]) -> Sequence[bytes]:
@@ -99,6 +101,28 @@ def _first_parcel(bodies: Sequence[bytes]) -> Sequence[bytes]:
         if body == IN_REDIS:
             return bodies[:1]
     return bodies
+
+
+def packed_runs(places: Iterable[bytes]) -> bytes:
+    """The slots of places in shared memory, packed as segment, first slot and number of each run; or b"".
+
+    Tasks that were put together lie side by side as a rule: one command for Redis tells of many.
+    """
+    slots: dict[bytes, list[int]] = {}
+    for place in places:
+        if found := PLACE.fullmatch(place):
+            slots.setdefault(found[1], []).append(int(found[2]))
+    runs: list[bytes | int] = []
+    for segment, numbers in slots.items():
+        first = last = -2
+        for slot in sorted(numbers):
+            if slot == last + 1 and slot - first < _LONGEST_RUN:
+                runs[-1] = slot - first + 1
+            else:
+                first = slot
+                runs += (segment, slot, 1)
+            last = slot
+    return pack(runs) if runs else b""
 
 
 def pack(values: Sequence[Any]) -> bytes:

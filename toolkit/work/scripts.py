@@ -1,82 +1,8 @@
-"""What happens to a task inside Redis: each step one script, so no crash can fall between its parts."""
+"""What happens to a task in hand inside Redis: each step in one script, which no crash can cut in two."""
 
 from __future__ import annotations
 
 from toolkit.work.layout import COMMON
-
-PUT_SMALL = """
--- stream, totals, counters; level, number of tasks, id, result_key, encoded task or parcel
--- What most tasks are: without delay, deadline or limit, and with nothing that lies apart. By itself, because
--- all that COMMON defines takes twice as long, and Lua takes a nanosecond for every byte it is handed.
-local number = tonumber(ARGV[2])
-local before = redis.call('HINCRBY', KEYS[2], ARGV[1], number) - number
-if number == 1 then
-    redis.call('XADD', KEYS[1], '*', 'i', ARGV[3], 'r', ARGV[4], 'b', ARGV[5], 'c', before)
-else
-    redis.call('XADD', KEYS[1], '*', 'm', ARGV[5], 'n', number, 'r', ARGV[4], 'c', before)
-end
-redis.call('HINCRBY', KEYS[3], 'enqueued', number)
-"""
-
-PUT = (
-    COMMON
-    + """
--- level, delay_ms, lifetime_ms, max_waiting, drop_oldest, result_key, expire_ms, and packed
--- {1, id, encoded task or place} or, where there is neither delay nor limit, {number of tasks, packed places
--- among them or "", parcel}... All in one: Redis serves others between two reads, and reads it in few.
-local level, delay_ms, lifetime_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local max_waiting, drop_oldest = tonumber(ARGV[4]), ARGV[5] == '1'
-
-local function drop_one()
-    for level = 3, 1, -1 do
-        local first = first_waiting(streams[level])
-        if not first_waiting(opened[level]) and first then open(level, first[1], first[2]) end
-        local oldest = first_waiting(opened[level])
-        if oldest then
-            local task = as_table(oldest[2])
-            redis.call('XDEL', opened[level], oldest[1])
-            forget(task)
-            redis.call('HINCRBY', stats, 'dropped', 1)
-            if task.r ~= '' then
-                local text = 'the queue was full and this was its oldest task'
-                -- A list of five, as toolkit.work.in_hand makes it.
-                local record = '\\149' .. cmsgpack.pack(task.i, nil, 'dropped', text, 0)
-                redis.call('XADD', task.r, '*', 'r', cmsgpack.pack({record}))
-                redis.call('PEXPIRE', task.r, ARGV[7])
-            end
-            return true
-        end
-    end
-    return false
-end
-
-local room = -1
-if max_waiting > 0 then room = max_waiting - waiting() end
-local expires = lifetime_ms > 0 and tostring(now_ms() + lifetime_ms)
-local taken = 0
-local items = cmsgpack.unpack(ARGV[8])
-for at = 1, #items, 3 do
-    if room == 0 and not (drop_oldest and drop_one()) then break end
-    if room > 0 then room = room - 1 end
-    local number, id, body = items[at], items[at + 1], items[at + 2]
-    local fields = {'i', id, 'r', ARGV[6], 'b', body}
-    if number > 1 then fields = {'m', body, 'n', number, 'r', ARGV[6]} end
-    if expires then with(fields, 'x', expires) end
-    if number == 1 then
-        mark(body, 1)
-        -- Until now it was to vanish on its own, had its sender died in between.
-        if body == '@' then redis.call('PERSIST', body_prefix .. id) end
-    elseif id ~= '' then
-        for _, place in ipairs(cmsgpack.unpack(id)) do mark(place, 1) end
-    end
-    put(level, delay_ms, fields, id, number)
-    taken = taken + number
-end
-set_marks()
-redis.call('HINCRBY', stats, 'enqueued', taken)
-return taken
-"""
-)
 
 TAKE = (
     COMMON
@@ -184,7 +110,8 @@ FINISH = (
     + """
 -- expire_ms, kept_dead, kept_dead_bytes, then per entry and outcome (stream, entry id, number of its parts,
 -- number of those that are told, outcome, result key, error, traceback, packed {task id, place, ...} or ""
--- where no body lies apart, packed {part, ...}, packed {result, ...} or "" where nobody waits for them)...
+-- where no body lies apart, packed {part, ...}, packed {result, ...} or "" where nobody waits for them,
+-- slots for mark_runs() or "" where not all that lies apart is in shared memory)...
 -- A result is stored by whoever finishes first; the second result is let go.
 
 local function bury(number, id, part, error, traceback)
@@ -222,8 +149,12 @@ local function finish_whole(at, number, id, total)
         add_number('late', total)
         return true
     end
-    local bodies = ARGV[at + 8] ~= '' and cmsgpack.unpack(ARGV[at + 8]) or {}
-    for place = 1, #bodies, 2 do forget_body(bodies[place], bodies[place + 1]) end
+    if ARGV[at + 11] ~= '' then
+        mark_runs(ARGV[at + 11], 0)
+    elseif ARGV[at + 8] ~= '' then
+        local bodies = cmsgpack.unpack(ARGV[at + 8])
+        for place = 1, #bodies, 2 do forget_body(bodies[place], bodies[place + 1]) end
+    end
     add_results(ARGV[at + 5], ARGV[at + 10])
     add_number(ARGV[at + 4], total)
     add(finished, number, id)
@@ -253,7 +184,7 @@ local function finish_parts(at, number, id, total)
     add_number('late', #parts - #first)
 end
 
-for at = 4, #ARGV, 11 do
+for at = 4, #ARGV, 12 do
     local number, id, total = tonumber(ARGV[at]), ARGV[at + 1], tonumber(ARGV[at + 2])
     if not finish_whole(at, number, id, total) then finish_parts(at, number, id, total) end
 end

@@ -16,14 +16,17 @@ import numpy as np
 from toolkit.work.codec import Encoded
 
 HEAD_BYTES = 64
-"""So many bytes of a slot are for the id of its task."""
+"""So many bytes of a slot are for the id of its task, after one that tells whether the task is there."""
 
-_COMING = b"~"
+_COMING, _THERE = b"~", ord("=")
+# Numpy lets other threads run while it copies; below, calling it takes longer than they would wait.
+_LET_OTHERS_RUN_BYTES = 262_144
 # A sender that was killed while it wrote had promised nothing.
 _PATIENCE_S, _NAP_S = 2.0, 0.0001
 _MAPS_KEPT = 64
-# A stranger can put any text where a place is expected; it must not become the name of any other file.
-_PLACE = re.compile(rb"@([0-9a-f]{8}-[0-9a-f]{12}-[0-9]{1,9}):([0-9]{1,5}):([0-9]{1,9})")
+PLACE = re.compile(rb"@([0-9a-f]{8}-[0-9a-f]{12}-[0-9]{1,9}):([0-9]{1,5}):([0-9]{1,9})")
+"""Segment, slot and bytes of a place. A stranger can put any text where one is expected; it must not become
+the name of any other file."""
 
 
 class Segment:
@@ -38,42 +41,44 @@ class Segment:
         # The lock lives as long as this map, which has a duplicate of the descriptor.
         self._map = mmap.mmap(descriptor, size, flags=mmap.MAP_SHARED, prot=access)
         self._bytes = np.frombuffer(self._map, np.uint8)
+        self._view = self._bytes.data
+        self._place = b"@%b:" % name.encode()
 
     def announce(self, slot: int, task_id: str, size: int) -> bytes:
         """Say in a slot that this task is being written; returns its place."""
-        self._set_head(slot, _COMING + task_id.encode())
-        return b"@%s:%d:%d" % (self.name.encode(), slot, size)
+        start = slot * self.slot_bytes
+        # As a whole, in one go: whoever reads it meanwhile must not see half of it.
+        self._map[start : start + HEAD_BYTES] = (_COMING + task_id.encode()).ljust(HEAD_BYTES, b"\0")
+        return b"%b%d:%d" % (self._place, slot, size)
 
-    def write(self, slot: int, task_id: str, body: Encoded) -> None:
-        """Fill a slot."""
-        at = slot * self.slot_bytes + HEAD_BYTES
+    def write(self, slot: int, body: Encoded) -> None:
+        """Fill a slot that was announced."""
+        start = at = slot * self.slot_bytes
+        at += HEAD_BYTES
         for piece in [body] if isinstance(body, bytes) else body.pieces:
-            self._bytes[at : at + len(piece)] = np.frombuffer(piece, np.uint8)
+            if len(piece) < _LET_OTHERS_RUN_BYTES:
+                self._view[at : at + len(piece)] = piece
+            else:
+                self._bytes[at : at + len(piece)] = np.frombuffer(piece, np.uint8)
             at += len(piece)
-        self._set_head(slot, task_id.encode())
+        self._map[start] = _THERE
 
     def read(self, slot: int, task_id: str, size: int) -> memoryview | None:
         """A copy of what a slot holds, writable; None when it is not, or no longer, this task's."""
         if slot >= self.slots or size > self.slot_bytes - HEAD_BYTES:
             return None
-        wanted = task_id.encode()
+        start = slot * self.slot_bytes
+        wanted = task_id.encode().ljust(HEAD_BYTES - 1, b"\0")
+        coming, there = _COMING + wanted, b"%c%b" % (_THERE, wanted)
         give_up_at = 0.0
-        while self._head(slot) == _COMING + wanted:
+        while self._map[start : start + HEAD_BYTES] == coming:
             give_up_at = give_up_at or time.monotonic() + _PATIENCE_S
             if time.monotonic() > give_up_at:
                 return None
             time.sleep(_NAP_S)
-        start = slot * self.slot_bytes + HEAD_BYTES
-        copy = self._bytes[start : start + size].copy()
-        return copy.data if self._head(slot) == wanted else None
-
-    def _head(self, slot: int) -> bytes:
-        start = slot * self.slot_bytes
-        return self._map[start : start + HEAD_BYTES].rstrip(b"\0")
-
-    def _set_head(self, slot: int, text: bytes) -> None:
-        start = slot * self.slot_bytes
-        self._map[start : start + HEAD_BYTES] = text.ljust(HEAD_BYTES, b"\0")
+        at = start + HEAD_BYTES
+        copy = self._bytes[at : at + size].copy()
+        return copy.data if self._map[start : start + HEAD_BYTES] == there else None
 
 
 class ArenaReader:
@@ -90,7 +95,7 @@ class ArenaReader:
 
     def read(self, place: bytes, task_id: str) -> memoryview | None:
         """The encoded task at a place, in memory of its own; None when it is not there."""
-        if (found := _PLACE.fullmatch(place)) is None:
+        if (found := PLACE.fullmatch(place)) is None:
             return None
         segment = self._segment(found[1].decode())
         return segment.read(int(found[2]), task_id, int(found[3])) if segment else None

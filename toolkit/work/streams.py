@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from toolkit.work import layout, scripts, upkeep
+from toolkit.work import layout, put_scripts, scripts, upkeep
 from toolkit.work.bodies import APART_BYTES, IN_REDIS, Bodies
 from toolkit.work.codec import Encoded, as_bytes
 from toolkit.work.connection import BLOCK_S, GroupMissing, RedisConnection
@@ -23,6 +23,7 @@ from toolkit.work.parcels import (
     alike,
     number_of_tasks,
     pack,
+    packed_runs,
     parcels,
     tasks_of,
     unpack,
@@ -82,13 +83,13 @@ class TaskStreams:
         """Add tasks of less than :data:`APART_BYTES` in order, to be taken now; the cheap way."""
         keys = [self._keys[level - 1], self._keys[layout.TOTALS_KEY], self._keys[layout.STATS_KEY]]
         if len(bodies) == 1:
-            self._connection.run(scripts.PUT_SMALL, keys, level, 1, task_ids[0], result_key, bodies[0])
+            self._connection.run(put_scripts.PUT_SMALL, keys, level, 1, task_ids[0], result_key, bodies[0])
         else:
             calls = (
                 (level, number, task_id, result_key, body)
                 for number, task_id, body in parcels(task_ids, bodies)
             )
-            self._connection.run_each(scripts.PUT_SMALL, keys, calls)
+            self._connection.run_each(put_scripts.PUT_SMALL, keys, calls)
 
     def put(
         self,
@@ -119,7 +120,7 @@ class TaskStreams:
                 for task_id, body in zip(task_ids, bodies, strict=True)
             ]
             items = pack(list(itertools.chain.from_iterable(parcels(task_ids, small, most_tasks))))
-            return self._run(scripts.PUT, *settings, items, meanwhile=stored.write)
+            return self._run(put_scripts.PUT, *settings, items, meanwhile=stored.write)
 
     def take(
         self,
@@ -169,10 +170,13 @@ class TaskStreams:
         for ends in groups:
             entry, outcome, _, error, traceback = ends[0]
             args += (entry.stream, entry.entry_id, entry.parts, len(ends), outcome, entry.result_key)
-            apart = [text for end in ends for text in (end.entry.task_id, end.entry.place)]
-            args += (error, traceback, pack(apart) if any(end.entry.place for end in ends) else "")
-            args.append(pack([end.entry.part for end in ends]))
+            places = [end.entry.place for end in ends]
+            apart = (
+                [text for end in ends for text in (end.entry.task_id, end.entry.place)] if any(places) else []
+            )
+            args += (error, traceback, pack(apart) if apart else "", pack([end.entry.part for end in ends]))
             args.append(pack([end.result for end in ends]) if entry.result_key else "")
+            args.append(packed_runs(places) if apart and IN_REDIS not in places else "")
         return self._run(scripts.FINISH, *args) if groups else 0
 
     def put_back(self, entries: Iterable[Entry], delay_s: float = 0.0, is_retry: bool = False) -> int:

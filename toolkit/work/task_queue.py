@@ -7,23 +7,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
-from toolkit.errors import ConfigError, QueueFull, QueueUnavailable, TaskError, did_you_mean
-from toolkit.work.bodies import APART_BYTES
-from toolkit.work.codec import MAX_TASK_BYTES, Encoded, as_bytes, encode_all, encode_pieces
+from toolkit.errors import ConfigError, QueueFull, QueueUnavailable
+from toolkit.work.codec import MAX_TASK_BYTES
 from toolkit.work.connection import RedisConnection
 from toolkit.work.dead_letters import DeadLetters
 from toolkit.work.in_hand import Task, TaskInHand
-from toolkit.work.layout import LEVELS
 from toolkit.work.leases import held
 from toolkit.work.parcels import Finished
 from toolkit.work.results import ResultBox, TaskHandle
+from toolkit.work.sender import Sender
 from toolkit.work.streams import TaskStreams
 
 Priority = Literal["high", "normal", "low"]
-
-# One command to Redis carries at most so much: other clients wait while it runs.
-_PUT_AT_ONCE, _PUT_AT_ONCE_BYTES = 1000, 4_000_000
-_FULL_QUEUE_LOOK_S = 0.02
 
 
 class TaskQueue:
@@ -70,10 +65,6 @@ class TaskQueue:
     ) -> None:
         if not (lease_s > 0 and max_attempts > 0 and max_task_bytes > 0 and results_expire_s > 0):
             raise ConfigError("lease_s, max_attempts, max_task_bytes and results_expire_s must be above 0")
-        if max_waiting is not None and max_waiting < 1:
-            raise ConfigError(f"max_waiting must be at least 1 or None, got {max_waiting}")
-        if when_full not in _WHEN_FULL:
-            raise ConfigError(f"when_full has no choice {when_full!r}; {did_you_mean(when_full, _WHEN_FULL)}")
         self.name = name
         self.lease_s = lease_s
         self.max_attempts = max_attempts
@@ -84,11 +75,9 @@ class TaskQueue:
             "max_task_bytes": max_task_bytes,
             "results_expire_s": results_expire_s,
         }
-        self._max_waiting = max_waiting or 0
-        self._when_full = when_full
-        self._max_task_bytes = max_task_bytes
         self._connection = RedisConnection(url)
         self._streams = TaskStreams(self._connection, name, lease_s, results_expire_s)
+        self._sender = Sender(self._streams, name, max_waiting, when_full, max_task_bytes)
         self._results = ResultBox(self._streams)
         self.dead_letters = DeadLetters(self._streams)
 
@@ -145,9 +134,9 @@ class TaskQueue:
         deadline_s: float | None = None,
     ) -> list[str]:
         """Put many tasks at the end of the queue, in order and in bulk; as :meth:`enqueue`."""
-        bodies = self._encode(tasks)
+        bodies = self._sender.encoded(tasks)
         task_ids = self._streams.new_ids(len(bodies))
-        self._put(task_ids, bodies, "", priority, delay_s, deadline_s)
+        self._sender.send(task_ids, bodies, "", priority, delay_s, deadline_s)
         return task_ids
 
     def submit(self, task: Task, **options: Any) -> TaskHandle:
@@ -163,11 +152,11 @@ class TaskQueue:
         deadline_s: float | None = None,
     ) -> list[TaskHandle]:
         """As :meth:`enqueue_many`, and the results come back: ask the handles, or :meth:`get_results`."""
-        bodies = self._encode(tasks)
+        bodies = self._sender.encoded(tasks)
         task_ids = self._streams.new_ids(len(bodies))
         handles = self._results.handles(task_ids)
         try:
-            self._put(task_ids, bodies, self._streams.result_key, priority, delay_s, deadline_s)
+            self._sender.send(task_ids, bodies, self._streams.result_key, priority, delay_s, deadline_s)
         except (QueueFull, QueueUnavailable):
             self._results.forget(len(handles))
             raise
@@ -338,63 +327,7 @@ class TaskQueue:
             self._streams.retire()
         self._connection.close()
 
-    def _encode(self, tasks: Iterable[Task]) -> list[Encoded]:
-        tasks = list(tasks)
-        for task in tasks:
-            if not isinstance(task, dict):
-                raise TaskError(
-                    f"a task is a dict, got a {type(task).__name__}; wrap it: {{'type': ..., 'data': ...}}"
-                )
-        if len(tasks) == 1:
-            return [encode_pieces(tasks[0], self._max_task_bytes)]
-        return encode_all(tasks, self._max_task_bytes)
 
-    def _put(
-        self,
-        task_ids: list[str],
-        bodies: list[Encoded],
-        result_key: str,
-        priority: str,
-        delay_s: float,
-        deadline_s: float | None,
-    ) -> None:
-        if priority not in LEVELS:
-            raise ConfigError(f"there is no priority {priority!r}; {did_you_mean(priority, LEVELS)}")
-        if delay_s < 0 or (deadline_s is not None and deadline_s <= 0):
-            raise ConfigError(
-                f"delay_s must be 0 or more and deadline_s above 0, got {delay_s} and {deadline_s}"
-            )
-        level = LEVELS.index(priority) + 1
-        is_plain = not (delay_s or deadline_s or self._max_waiting)
-        at = 0
-        while at < len(bodies):
-            bulk = _first_bulk(bodies[at : at + _PUT_AT_ONCE])
-            ids = task_ids[at : at + len(bulk)]
-            if is_plain and max(map(len, bulk)) < APART_BYTES:
-                self._streams.put_small(ids, list(map(as_bytes, bulk)), level, result_key)
-                at += len(bulk)
-                continue
-            put = self._streams.put(
-                ids,
-                bulk,
-                level,
-                result_key,
-                delay_s,
-                deadline_s or 0.0,
-                self._max_waiting,
-                self._when_full == "drop_oldest",
-            )
-            at += put
-            if put < len(bulk) and self._when_full == "refuse":
-                raise QueueFull(
-                    f"queue {self.name!r} holds its {self._max_waiting} tasks; {len(bodies) - at} of "
-                    f"{len(bodies)} were refused: take some, raise max_waiting, or choose another when_full"
-                )
-            if put < len(bulk):
-                time.sleep(_FULL_QUEUE_LOOK_S)
-
-
-_WHEN_FULL = ("wait", "refuse", "drop_oldest")
 _COUNTERS = (
     "enqueued",
     "done",
@@ -407,13 +340,3 @@ _COUNTERS = (
     "taken_over",
     "late",
 )
-
-
-def _first_bulk(bodies: list[Encoded]) -> list[Encoded]:
-    """As many of the first tasks as one command may carry; at least one."""
-    total = 0
-    for number, body in enumerate(bodies):
-        total += len(body)
-        if number and total > _PUT_AT_ONCE_BYTES:
-            return bodies[:number]
-    return bodies
