@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from toolkit.cli_scene import composing
 from toolkit.errors import ConfigError
+from toolkit.schemes import opener_of
 from toolkit.terminal import (
     FILE,
     FOLDER,
@@ -30,7 +32,6 @@ from toolkit.terminal import (
 )
 
 if TYPE_CHECKING:
-    from toolkit.evaluation.streaming.recorder import AnswerRecorder
     from toolkit.experiment import Experiment
     from toolkit.live_run import LiveReport
 
@@ -77,7 +78,8 @@ def live(
 ) -> None:
     """Run cameras live: find, label and follow people, and record the run in MLflow.
 
-    SOURCE is a video file, a GIF, a folder of pictures, a USB number (0) or an address (rtsp://, http://).
+    SOURCE is a video file, a GIF, a folder of pictures, a USB number (0), an address (rtsp://, http://), or a
+    made scene whose truth is known (scene:hall; toolkit scene list).
     Recordings are played at their own pace, as if they were cameras. Settings come from an EXPERIMENT (YAML),
     from KEY=VALUE such as live.pipeline.batch_size=16, and from the options. People are counted in zones and
     at lines:
@@ -107,8 +109,8 @@ def live(
 def demo(duration_s: float, out_dir: Path | None, json_path: Path | None) -> None:
     """A live run on what this machine has.
 
-    With TOOLKIT_DATA (or ../shared/data) four real videos play as four cameras; without it, clips made here,
-    one of which moves the public-domain portrait that comes with matplotlib.
+    With TOOLKIT_DATA (or ../shared/data) four real videos play as four cameras; without it, the public-domain
+    portrait that comes with matplotlib moves across one, and drawn people walk past two.
     """
     from toolkit.demo import demo_cameras
 
@@ -128,39 +130,28 @@ def _run_live(
 ) -> None:
     from toolkit.live.source import check_recordings
 
+    addresses = list(experiment.live.cameras.values()) if experiment.live else []
     # Before the seconds that torch takes to load: a wrong path is told at once.
-    check_recordings(experiment.live.cameras.values() if experiment.live else ())
+    _prepare_scenes(addresses)
+    check_recordings(addresses)
     with err.status("loading detector and model"):
         from toolkit.live_run import run_live
-    with _recorder(experiment, record) as recorder, _live_display() as show:
+        from toolkit.replay.run import run_recorded
+    with _live_display() as show:
 
         def on_progress(statistics: dict[str, Any], elapsed_s: float) -> None:
             publish(statistics)
             show(statistics, elapsed_s)
 
-        listeners = [recorder] if recorder else []
-        report = run_live(experiment, out_dir or new_folder("live"), on_progress, blur_faces, listeners)
-        if recorder:
-            recorder.finish(report.statistics)
+        settings: dict[str, Any] = {"on_progress": on_progress, "blur_faces": blur_faces}
+        folder = out_dir or new_folder("live")
+        if record:
+            report = run_recorded(experiment, record, folder, **settings)
+        else:
+            report = run_live(experiment, folder, **settings)
     publish(report.statistics)
     _print_report(report)
     write_json(json_path, report.statistics | (_scored(record, report) if record else {}))
-
-
-@contextmanager
-def _recorder(experiment: Experiment, path: Path | None) -> Iterator[AnswerRecorder | None]:
-    """What writes down every answer; of scenes with who was to be seen beside it."""
-    if path is None or experiment.live is None:
-        yield None
-        return
-    with err.status("preparing the recording"):
-        from toolkit.evaluation.streaming.recorder import AnswerRecorder
-        from toolkit.experiment import as_plain
-        from toolkit.scene_source import scene_truths
-
-        truths = scene_truths(experiment.live.cameras, experiment.live.camera.loop)
-    with AnswerRecorder(path, as_plain(experiment), truths) as recorder:
-        yield recorder
 
 
 def _scored(path: Path, report: LiveReport) -> dict[str, Any]:
@@ -177,6 +168,15 @@ def _scored(path: Path, report: LiveReport) -> dict[str, Any]:
     print_scores(result)
     keep_scores(report.statistics["mlflow_run_id"], result)
     return {"streaming": result}
+
+
+def _prepare_scenes(addresses: Sequence[str | int]) -> None:
+    """Compose the scenes among the cameras now, behind a bar, and not while somebody waits for a picture."""
+    if any(opener_of(str(address)) for address in addresses):
+        from toolkit.scene_source import prepare_scenes
+
+        with composing() as on_progress:
+            prepare_scenes(addresses, on_progress)
 
 
 @contextmanager
