@@ -23,14 +23,25 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
 @click.option("--out", "out_dir", type=FOLDER, help="Folder for runs and picture; one broken off goes on.")
+@click.option(
+    "--scenarios", is_flag=True, help="Instead: single frames in the shapes of load that MLPerf has."
+)
 @json_option
-def capacity(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, json_path: Path | None) -> None:
+def capacity(
+    experiment_and_overrides: tuple[str, ...],
+    out_dir: Path | None,
+    scenarios: bool,
+    json_path: Path | None,
+) -> None:
     """Find the largest number of cameras that this machine carries.
 
     A number passes while the 99th percentile from capture to result, the share of lost frames, and the gender
     accuracy of what is on the screen (against that of the same model with all the time it needs) keep their
     bounds. What the cameras show is a labelled scene, composed before anything is measured. Each number is
     run several times, and the answer says how sure it is. Leave the machine alone meanwhile.
+
+    With --scenarios frames are answered without cameras, decoding or following: one after the other
+    (single-stream), eight at once (multi-stream), as they come by chance (server), all at once (offline).
 
     \b
       toolkit capacity
@@ -39,6 +50,9 @@ def capacity(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, js
       toolkit capacity 'capacity.videos=[hall.mp4, door.mp4]' --out runs/capacity/videos
     """
     experiment = load_search("capacity", experiment_and_overrides)
+    if scenarios:
+        _run_scenarios(experiment, json_path)
+        return
     out_dir = out_dir or new_folder("capacity")
     with err.status("loading"):
         from toolkit.capacity.run import load_machine, parts_of, run_capacity
@@ -90,6 +104,28 @@ def tune(
     _print_tuned(result)
     print_run(result["mlflow_run_id"])
     write_json(json_path, result)
+
+
+def _run_scenarios(experiment: Experiment, json_path: Path | None) -> None:
+    with err.status("loading"):
+        from toolkit.capacity.frame_analysis import run_scenarios
+        from toolkit.capacity.run import parts_of
+        from toolkit.capacity.views import views_of
+        from toolkit.live_parts import make_detector, make_predictor
+    live, config = parts_of(experiment)
+    with _progress() as bar:
+        views = _load(bar, partial(views_of, config))
+        parts = make_detector(live), make_predictor(live)
+        told = run_scenarios(views, *parts, config, live.pipeline.crop_margin)
+    table = Table(title="MLPerf-style: a query is a frame, its faces found and labelled", box=SIMPLE_HEAD)
+    for title in ("scenario", "frames/s", "p50 ms", "p90 ms", "p99 ms"):
+        table.add_column(title, justify="left" if title == "scenario" else "right")
+    for name, row in told.items():
+        rate = row.get("rate_per_s", row.get("samples_per_s"))
+        late = (_number(row.get(f"p{p}_ms")) for p in (50, 90, 99))
+        table.add_row(name, _number(rate), *late)
+    out.print(table)
+    write_json(json_path, told)
 
 
 T = TypeVar("T")

@@ -61,6 +61,15 @@ def test_the_best_settings_that_still_see_enough_are_found(tmp_path):
     assert result["rounds"][-1][0]["settings"] == result["settings"]
 
 
+def test_settings_that_see_too_little_do_not_win_by_failing_less_when_all_fail(tmp_path):
+    # The blind ones carry far more; in the last rounds, beyond everybody's knee, they look best.
+    fast = machine_of(lambda s: 40 if s.get("pipeline.search_every") == 3 else knee(s), blind=(3,))
+
+    result, _ = tuned(tmp_path, fast)
+
+    assert result["settings"]["pipeline.search_every"] == 2
+
+
 def test_defaults_that_nothing_beats_stay(tmp_path):
     result, _ = tuned(tmp_path, machine_of(lambda settings: 4 if settings else 10))
 

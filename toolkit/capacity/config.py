@@ -128,8 +128,8 @@ class TuneConfig:
 
 
 _GRID: dict[str, tuple[Any, ...]] = {
-    "pipeline.search_every": (1, 2, 3),
-    "detector_longest_side_px": (640, 480),
+    "pipeline.search_every": (1, 2),
+    "detector_longest_side_px": (640, 560, 480),
     "runtime": ("auto", "onnxruntime"),
     "threads": (None, 1),
     "pipeline.batch_size": (32, 8),

@@ -64,8 +64,9 @@ def plan(
         if verdict is None:
             return Plan(middle, low, high)
         low, high = (middle, high) if verdict else (low, middle)
-    # Both sides of the edge once more; a number whose verdict turns moves the edge.
-    for edge in (low, high):
+    # Both sides of the edge once more, in turns, so that a slow minute falls on both; a number whose verdict
+    # turns moves the edge.
+    for edge in sorted((low, high or 0), key=lambda edge: sum(counts.get(edge, [0, 0]))):
         if edge and passed(edge, confirm_runs) is None:
             return Plan(edge, low, high)
     return Plan(None, low, high)

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import statistics
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -78,7 +79,7 @@ def tune(journal: Journal, config: TuneConfig, capacity: CapacityConfig) -> dict
 
     1. Without ``config.cameras``: roughly, how many cameras the defaults carry.
     2. Rounds: every candidate is run once at that number (from round to round a quarter more); the half that
-       comes nearest to a bound is let go, until one is left.
+       failed more often, or came nearer to a bound, is let go, until one is left.
     3. That one and the defaults, each as :func:`toolkit.capacity.run.run_capacity` does it; with
        ``config.cameras``, each at that number. The defaults stay unless they are beaten.
 
@@ -92,10 +93,14 @@ def tune(journal: Journal, config: TuneConfig, capacity: CapacityConfig) -> dict
     cameras = config.cameras or max(1, _rough(journal, capacity))
     left = candidates(config)
     rounds: list[list[dict[str, Any]]] = []
+    failed: Counter[str] = Counter()
     while len(left) > 1:
         now = cameras if config.cameras else math.ceil(cameras * 1.25 ** len(rounds))
         rows = [(journal.run(f"round {len(rounds) + 1}", c, now, len(rounds)), c) for c in left]
-        rows.sort(key=lambda pair: capacity.load(pair[0]))
+        for row, candidate in rows:
+            failed[json.dumps(candidate)] += not row["passed"]
+        # Whoever failed at fewer cameras is not saved by failing less at more.
+        rows.sort(key=lambda pair: (failed[json.dumps(pair[1])], capacity.load(pair[0])))
         rounds.append([{"settings": c, "cameras": now, "load": capacity.load(row)} for row, c in rows])
         left = [candidate for _, candidate in rows[: len(rows) // 2]]
     [best] = left
