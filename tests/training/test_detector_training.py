@@ -11,6 +11,7 @@ import torch
 
 from toolkit.data.drawn import write_drawn_faces
 from toolkit.errors import ConfigError, DataError
+from toolkit.evaluation.detection import Curve
 from toolkit.models.detector.checkpoint import DetectorCheckpoint
 from toolkit.models.detector.network import DetectorNetwork, DetectorOutputs, places
 from toolkit.training.detector import DetectorTraining, train_detector
@@ -19,6 +20,7 @@ from toolkit.training.detector_batches import PictureMill, as_batch
 from toolkit.training.detector_config import DetectorTrainConfig
 from toolkit.training.detector_losses import detector_losses, targets
 from toolkit.training.detector_pictures import FacePicture, PictureMaker
+from toolkit.training.detector_scores import probability_line
 
 SIDE_PX = 64
 
@@ -258,3 +260,21 @@ def test_the_rate_rises_then_falls_to_zero(drawn: Path, tmp_path: Path) -> None:
 def test_settings_that_make_no_sense_are_refused(changes: dict, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         DetectorTrainConfig(**changes)
+
+
+def test_scores_become_the_share_of_boxes_on_a_face() -> None:
+    rng = np.random.default_rng(0)
+    logits = np.sort(rng.uniform(-3, 3, 4000))[::-1]
+    hits = rng.random(4000) < 1 / (1 + np.exp(-(2 * logits - 1)))
+    curve = Curve(1 / (1 + np.exp(-logits)), np.cumsum(hits), np.cumsum(~hits), 4000, 10)
+
+    slope, offset = probability_line(curve)
+
+    assert slope == pytest.approx(2, abs=0.2)
+    assert offset == pytest.approx(-1, abs=0.2)
+
+
+def test_without_a_false_alarm_scores_stay_as_they_are() -> None:
+    curve = Curve(np.array([0.9, 0.8]), np.array([1, 2]), np.array([0, 0]), 2, 1)
+
+    assert probability_line(curve) == (1.0, 0.0)

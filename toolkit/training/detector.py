@@ -24,9 +24,11 @@ from toolkit.training.beginning import keep_freed_memory
 from toolkit.training.detector_backgrounds import read_stills
 from toolkit.training.detector_batches import DetectorBatch, PictureMill, as_batch
 from toolkit.training.detector_config import DetectorTrainConfig
+from toolkit.training.detector_gradients import DetectorGradients
 from toolkit.training.detector_losses import detector_losses
 from toolkit.training.detector_people import PICTURE_PX
 from toolkit.training.detector_pictures import PictureMaker
+from toolkit.training.detector_scores import score_held_back
 from toolkit.training.muon import Muon
 
 _logger = logging.getLogger(__name__)
@@ -71,7 +73,7 @@ def train_detector(
         ModelError: the loss is no longer a number.
     """
     torch_threads = torch.get_num_threads()
-    torch.set_num_threads(config.threads)
+    torch.set_num_threads(1)
     try:
         training = DetectorTraining(config)
         try:
@@ -99,7 +101,9 @@ class DetectorTraining:
         self._stills = read_stills(config.stills) if config.stills else None
         self._pictures = _pictures(faces.split("train"))
         self._held_back = self._make_validation(_pictures(faces.split("val")))
-        self.network = DetectorNetwork().to(memory_format=torch.channels_last)
+        first = DetectorNetwork() if config.init is None else DetectorCheckpoint.load(config.init).network
+        self.network = first.to(memory_format=torch.channels_last)
+        self._gradients = DetectorGradients(self.network, config.image_px, config.threads)
         self.mean = MeanWeights(self.network)
         vectors = [p for p in self.network.parameters() if p.ndim < 2]
         matrices = [p for p in self.network.parameters() if p.ndim >= 2]
@@ -111,7 +115,7 @@ class DetectorTraining:
         """Learn until the time is over."""
         config = self.config
         maker = PictureMaker(self._pictures, config.image_px, (config.seed, 1), self._stills)
-        with PictureMill(maker, config.stock, config.seed) as mill:
+        with PictureMill(maker, config.stock, config.seed) as mill, self._gradients:
             self._started_at = self._clock()
             while (progress := self._progress()) < 1:
                 values = self._step(mill.batch(config.batch_size), progress)
@@ -121,9 +125,10 @@ class DetectorTraining:
                     self._validate(on_validation)
         self._validate(on_validation)
 
-    def save(self, metrics: dict[str, float]) -> None:
+    def save(self, metrics: dict[str, float], probability_line: tuple[float, float] = (1.0, 0.0)) -> None:
         """Keep the mean of the weights as it is now."""
         card = DetectorCard(
+            probability_line=probability_line,
             training_data=self.config.data,
             training_data_sha256=self._sha256,
             licence=self.config.licence,
@@ -136,11 +141,7 @@ class DetectorTraining:
         rate = _rate(self.config, progress)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        self.network.train()
-        self.network.zero_grad(set_to_none=True)
-        losses = _losses(self.network, batch, self.config.image_px)
-        losses["loss"].backward()
-        values = {f"train/{name}": value.item() for name, value in losses.items()}
+        values = self._gradients.compute(batch)
         if not math.isfinite(values["train/loss"]):
             raise ModelError(
                 f"the loss is {values['train/loss']} at step {self.result.steps + 1}; "
@@ -154,9 +155,10 @@ class DetectorTraining:
         return values | {"train/learning_rate": rate}
 
     def _validate(self, on_validation: OnValidation | None) -> None:
-        values = self._held_back_losses()
+        scores, line = score_held_back(self.mean.network, self._held_back)
+        values = self._held_back_losses() | scores
         self.result.validations.append(values)
-        self.save(values)
+        self.save(values, line)
         if on_validation:
             on_validation(self.result.steps, values)
 

@@ -14,6 +14,7 @@ class DetectorTrainConfig:
     Attributes:
         data: a face pack by name or path, aligned as FairFace's pictures are; its splits train and val.
         stills: a film without faces, by path, whose pictures are some of the backgrounds.
+        init: weights to begin with, by path; None begins with chance.
         out_dir: where the weights go.
         minutes: how long it learns; the rate of learning falls to zero by then.
         image_px: side of the made pictures.
@@ -24,13 +25,14 @@ class DetectorTrainConfig:
         ema_decay: how slowly the mean of the weights, which is what is kept, follows them.
         validate_every_steps: between two looks at held-back pictures.
         stock: made pictures to draw batches from.
-        threads: of torch; one more makes the pictures.
+        threads: that learn, each from a share of the batch; one more makes the pictures.
         seed: of all chance.
         licence: of the data, with its attribution; becomes part of the card.
     """
 
     data: str = "fairface_train_112"
     stills: str | None = None
+    init: str | None = None
     out_dir: str = "runs/detector"
     minutes: float = 60.0
     image_px: int = 256

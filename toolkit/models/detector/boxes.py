@@ -16,6 +16,7 @@ def read_answers(
     size_hw: tuple[int, int],
     score_threshold: float,
     nms_threshold: float,
+    probability_line: tuple[float, float] = (1.0, 0.0),
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Boxes and scores of every picture of a batch, best first.
 
@@ -25,19 +26,21 @@ def read_answers(
         size_hw: height and width of the pictures, in pixels.
         score_threshold: least score, above 0 and below 1.
         nms_threshold: of two boxes that overlap by more than this (IoU), the better stays.
+        probability_line: slope and offset that make of a logit one whose sigmoid is the score.
 
     Returns:
         For each picture (K, 4) float32, pixels, clipped to it; (K,) float32.
     """
     # In logits: a thousand places are compared, and a few become probabilities.
-    least = np.log(score_threshold) - np.log1p(-score_threshold)
+    slope, offset = probability_line
+    least = (np.log(score_threshold) - np.log1p(-score_threshold) - offset) / slope
     found = []
     for logits, of_picture in zip(score_logits, told, strict=True):
         chosen = np.flatnonzero(logits >= least)
         chosen = chosen[np.argsort(-logits[chosen], kind="stable")[:MOST_CANDIDATES]]
         boxes = decode(of_picture[chosen], chosen, size_hw)
         kept = keep_best(boxes, nms_threshold)
-        found.append((boxes[kept], 1.0 / (1.0 + np.exp(-logits[chosen[kept]]))))
+        found.append((boxes[kept], 1.0 / (1.0 + np.exp(-slope * logits[chosen[kept]] - offset))))
     return found
 
 

@@ -30,6 +30,8 @@ class DetectorCard:
         training_data_sha256: digest of that pack.
         licence: licence of the training data, with its attribution.
         metrics: figures of the moment it was saved at, by the names of the training run.
+        probability_line: slope and offset that make of the network's logit one whose sigmoid is the
+            probability that a box is on a face, as it was on made pictures.
         weights_sha256: digest of the safetensors file.
         kind: :data:`KIND`.
     """
@@ -38,6 +40,7 @@ class DetectorCard:
     training_data_sha256: str = ""
     licence: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
+    probability_line: tuple[float, float] = (1.0, 0.0)
     weights_sha256: str = ""
     kind: str = KIND
 
@@ -110,10 +113,12 @@ def _read_card(path: Path) -> DetectorCard:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.get("kind") != KIND:
             raise ModelError(f"{path} is the card of another kind of model, not of a {KIND}")
-        return DetectorCard(**{f.name: content[f.name] for f in fields(DetectorCard) if f.name in content})
+        known = {f.name: content[f.name] for f in fields(DetectorCard) if f.name in content}
+        slope, offset = known.get("probability_line", (1.0, 0.0))
+        return DetectorCard(**known | {"probability_line": (float(slope), float(offset))})
     except FileNotFoundError:
         raise ModelError(
             f"no detector {path.with_suffix('.safetensors')} with its card {path.name}"
         ) from None
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise ModelError(f"{path} is not a model card of this toolkit: {error!r}") from error

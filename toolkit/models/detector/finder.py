@@ -36,7 +36,7 @@ class FaceFinder:
         checkpoint: network and card.
         longest_side_px: larger pictures are shrunk to this before the search: it sets both the cost and the
             smallest face that is found, about 10 px after shrinking. None looks at the whole.
-        score_threshold: least score of a face, 0..1.
+        score_threshold: least score of a face, 0..1: about the probability that it is one.
         nms_threshold: of two boxes that overlap by more than this (IoU), the better stays.
         batch_size: pictures that go through the network at once.
         threads: on the CPU; None takes as many as this process may use cores.
@@ -130,7 +130,7 @@ class FaceFinder:
         self, images_nhwc: np.ndarray, size_hw: tuple[int, int]
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         score_logits, told = self.runtime_for(size_hw)(images_nhwc)
-        return read_answers(score_logits, told, size_hw, *self._thresholds)
+        return read_answers(score_logits, told, size_hw, *self._thresholds, self.card.probability_line)
 
 
 def _shrunk(image: np.ndarray, longest_side_px: int | None) -> tuple[np.ndarray, tuple[float, float]]:
