@@ -1,8 +1,13 @@
 """A live run and its replay: the same scores again, and another model on the very same frames."""
 
+import sys
+from dataclasses import replace
+
 import pytest
 from fakes import EchoModel
 
+from toolkit.cli import main
+from toolkit.cli_replay import print_scores
 from toolkit.data.scenes import SceneConfig, make_scene
 from toolkit.errors import ConfigError, DataError
 from toolkit.evaluation.streaming.recorder import AnswerRecorder, load_recording
@@ -115,3 +120,41 @@ def test_a_replay_refuses_what_it_cannot_do(run, tmp_path):
         run_replay(path, ["train.epochs=3"])
     with pytest.raises(ConfigError, match="did you mean 'checkpoint'"):
         run_replay(path, ["live.checkpont=best.safetensors"])
+
+
+def test_the_scores_are_printed_side_by_side_with_the_worst_camera(run, capsys):
+    recording = load_recording(run[0])
+    two = dict.fromkeys(("hall", "dark"), recording.truths["hall"])
+    both = replace(recording, truths=two, until_s={"hall": 2.0, "dark": 2.0}, statistics={})
+
+    print_scores(scores(both, recording.answers))
+
+    said = capsys.readouterr()
+    assert "on the screen" in said.out
+    assert "without latency" in said.out
+    assert "worst camera: dark, gender 0.0%" in said.out
+    assert "broken off" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["replay", "nowhere.jsonl"], "no such recording"),
+        (["replay", "a.jsonl", "b.jsonl"], "one recording at a time"),
+        (["capacity", "capacity.sconds=3"], "did you mean 'seconds'?"),
+        (["capacity", "a.yaml", "b.yaml"], "one experiment at a time"),
+        (["capacity", "capacity.most_dropped=3"], "a share from 0 to 1"),
+        (["tune", "--out", "out", "tune.grid={pipeline.serch_every: [1]}"], "did you mean 'search_every'?"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_named_before_anything_runs(
+    words, said, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["toolkit", *words])
+
+    with pytest.raises(SystemExit, match="1"):
+        main()
+
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -92,6 +92,7 @@ def tune(
     """
     given = [] if cameras is None else [f"tune.cameras={cameras}"]
     experiment = load_search("tune", (*experiment_and_overrides, *given))
+    _check_grid(experiment)
     out_dir = out_dir or new_folder("tune")
     with err.status("loading"):
         from toolkit.capacity.run import parts_of
@@ -104,6 +105,15 @@ def tune(
     _print_tuned(result)
     print_run(result["mlflow_run_id"])
     write_json(json_path, result)
+
+
+def _check_grid(experiment: Experiment) -> None:
+    """Before the seconds that torch takes to load: a wrong setting is told at once."""
+    from toolkit.capacity.config import TuneConfig
+    from toolkit.capacity.grid import check_grid
+    from toolkit.experiment import LiveConfig
+
+    check_grid(experiment.live or LiveConfig({"view": "scene:hall"}), experiment.tune or TuneConfig())
 
 
 def _run_scenarios(experiment: Experiment, json_path: Path | None) -> None:

@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from toolkit.capacity.config import CapacityConfig, TuneConfig
-from toolkit.capacity.tune import Journal, candidates, tune
-from toolkit.capacity.tune_run import check_grid, tuned_yaml, with_settings
+from toolkit.capacity.grid import candidates, check_grid, with_settings
+from toolkit.capacity.tune import Journal, tune
+from toolkit.capacity.tune_run import tuned_yaml
 from toolkit.errors import ConfigError
 from toolkit.experiment import LiveConfig
 

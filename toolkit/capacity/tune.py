@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import statistics
@@ -13,13 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from toolkit.capacity.config import CapacityConfig, TuneConfig
+from toolkit.capacity.grid import Settings, candidates
 from toolkit.capacity.run import RunCameras, load_trials, save_trials, search, summary
-
-Settings = dict[str, Any]
-"""Dotted keys of the live settings to values; {} are the defaults."""
 
 MachineOf = Callable[[Settings], RunCameras]
 """What runs cameras with these settings."""
@@ -60,18 +55,6 @@ class Journal:
             if self._on_run:
                 self._on_run(phase, settings, row)
         return self._known[key]
-
-
-def candidates(config: TuneConfig) -> list[Settings]:
-    """The defaults first, then combinations of the grid: some by chance, where not all are to be tried."""
-    every = [
-        dict(zip(config.grid, values, strict=True)) for values in itertools.product(*config.grid.values())
-    ]
-    wanted = config.candidates - 1
-    if len(every) > wanted:
-        chosen = np.random.default_rng(config.seed).choice(len(every), wanted, replace=False)
-        every = [every[number] for number in sorted(chosen)]
-    return [{}, *every]
 
 
 def tune(journal: Journal, config: TuneConfig, capacity: CapacityConfig) -> dict[str, Any]:
@@ -119,18 +102,6 @@ def tune(journal: Journal, config: TuneConfig, capacity: CapacityConfig) -> dict
         "rounds": rounds,
         **told,
     }
-
-
-def nested(settings: Settings) -> dict[str, Any]:
-    """Dotted keys as nested values: ``{"pipeline.batch_size": 8}`` is ``{"pipeline": {"batch_size": 8}}``."""
-    values: dict[str, Any] = {}
-    for key, value in settings.items():
-        *parents, last = key.split(".")
-        part = values
-        for parent in parents:
-            part = part.setdefault(parent, {})
-        part[last] = value
-    return values
 
 
 def _rough(journal: Journal, capacity: CapacityConfig) -> int:

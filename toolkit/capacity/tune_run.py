@@ -9,12 +9,12 @@ from typing import Any
 import yaml
 
 from toolkit.capacity.config import CapacityConfig, TuneConfig
+from toolkit.capacity.grid import Settings, check_grid, nested, with_settings
 from toolkit.capacity.measure import Machine
 from toolkit.capacity.run import RunCameras, parts_of
-from toolkit.capacity.tune import Journal, MachineOf, OnRun, Settings, nested, tune
+from toolkit.capacity.tune import Journal, MachineOf, OnRun, tune
 from toolkit.capacity.views import offline_answers, views_of
-from toolkit.errors import ConfigError
-from toolkit.experiment import Experiment, LiveConfig, as_plain, as_yaml, build
+from toolkit.experiment import Experiment, LiveConfig, as_plain, as_yaml
 from toolkit.live_parts import make_detector, make_predictor
 from toolkit.tracking import RunRecord, prepare_store, run_name
 
@@ -112,44 +112,12 @@ def machines(
     return machine_of
 
 
-def with_settings(live: LiveConfig, settings: Settings) -> LiveConfig:
-    """The same with other values of these dotted keys.
-
-    Raises:
-        ConfigError: there is no such setting, or a value is not right.
-    """
-    plain = as_plain(live)
-    _lay_over(plain, nested(settings))
-    return build(LiveConfig, plain, "tune.grid")
-
-
-def check_grid(live: LiveConfig, config: TuneConfig) -> None:
-    """Try every value of the grid on its own.
-
-    Raises:
-        ConfigError: there is no such setting, or a value is not right.
-    """
-    for key, values in config.grid.items():
-        if key.startswith(("cameras", "camera.", "zones", "lines")):
-            raise ConfigError(f"tune.grid: {key} says what is looked at, and not how; leave it out")
-        for value in values:
-            with_settings(live, {key: value})
-
-
 def tuned_yaml(result: Mapping[str, Any]) -> str:
     """The settings that were chosen, as an experiment to which cameras are to be given."""
     said = f"{result['tuned']['cameras']} cameras; the defaults {result['defaults']['cameras']}"
     question = f"tuned for this machine ({result['chosen']} chosen: {said})"
     values = {"question": question, "live": nested(result["settings"])}
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-
-
-def _lay_over(values: dict[str, Any], settings: Mapping[str, Any]) -> None:
-    for key, value in settings.items():
-        if isinstance(value, Mapping) and isinstance(values.get(key), dict):
-            _lay_over(values[key], value)
-        else:
-            values[key] = value
 
 
 def _none(settings: Settings) -> RunCameras:

@@ -1,0 +1,72 @@
+"""The settings a tuning tries: each value checked before anything is measured."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from toolkit.capacity.config import TuneConfig
+from toolkit.errors import ConfigError
+from toolkit.experiment import LiveConfig, as_plain, build
+
+Settings = dict[str, Any]
+"""Dotted keys of the live settings to values; {} are the defaults."""
+
+
+def candidates(config: TuneConfig) -> list[Settings]:
+    """The defaults first, then combinations of the grid: some by chance, where not all are to be tried."""
+    every = [
+        dict(zip(config.grid, values, strict=True)) for values in itertools.product(*config.grid.values())
+    ]
+    wanted = config.candidates - 1
+    if len(every) > wanted:
+        chosen = np.random.default_rng(config.seed).choice(len(every), wanted, replace=False)
+        every = [every[number] for number in sorted(chosen)]
+    return [{}, *every]
+
+
+def with_settings(live: LiveConfig, settings: Settings) -> LiveConfig:
+    """The same with other values of these dotted keys.
+
+    Raises:
+        ConfigError: there is no such setting, or a value is not right.
+    """
+    plain = as_plain(live)
+    _lay_over(plain, nested(settings))
+    return build(LiveConfig, plain, "tune.grid")
+
+
+def check_grid(live: LiveConfig, config: TuneConfig) -> None:
+    """Try every value of the grid on its own.
+
+    Raises:
+        ConfigError: there is no such setting, or a value is not right.
+    """
+    for key, values in config.grid.items():
+        if key.startswith(("cameras", "camera.", "zones", "lines")):
+            raise ConfigError(f"tune.grid: {key} says what is looked at, and not how; leave it out")
+        for value in values:
+            with_settings(live, {key: value})
+
+
+def nested(settings: Settings) -> dict[str, Any]:
+    """Dotted keys as nested values: ``{"pipeline.batch_size": 8}`` is ``{"pipeline": {"batch_size": 8}}``."""
+    values: dict[str, Any] = {}
+    for key, value in settings.items():
+        *parents, last = key.split(".")
+        part = values
+        for parent in parents:
+            part = part.setdefault(parent, {})
+        part[last] = value
+    return values
+
+
+def _lay_over(values: dict[str, Any], settings: Mapping[str, Any]) -> None:
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and isinstance(values.get(key), dict):
+            _lay_over(values[key], value)
+        else:
+            values[key] = value
