@@ -87,8 +87,10 @@ def tune(journal: Journal, config: TuneConfig, capacity: CapacityConfig) -> dict
         rounds.append([{"settings": c, "cameras": now, "load": capacity.load(row)} for row, c in rows])
         left = [candidate for _, candidate in rows[: len(rows) // 2]]
     [best] = left
+    # Not from the bottom: about where the edge lies is known.
+    near = replace(capacity, first_cameras=cameras)
     told = {
-        name: _measured(journal, name, settings, config, capacity)
+        name: _measured(journal, name, settings, config, near)
         for name, settings in (("tuned", best), ("defaults", {}))
         if settings or name == "defaults"
     }
