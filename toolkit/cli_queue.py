@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from toolkit.addresses import without_password
-from toolkit.errors import ConfigError, did_you_mean
+from toolkit.errors import ConfigError, ToolkitError, did_you_mean
 from toolkit.terminal import json_option, needed_url, out, plain, queue_option, redis_option, write_json
 
 if TYPE_CHECKING:
@@ -161,8 +161,8 @@ def purge(
     with _open(redis_url, queue_name) as one:
         number = len(task_ids) or (one.size() if what == "waiting" else len(one.dead_letters))
         kind = "waiting tasks" if what == "waiting" else "dead letters"
-        if not yes:
-            click.confirm(f"Drop {number} {kind} of queue {queue_name!r} for good?", abort=True, err=True)
+        if not (yes or click.confirm(f"Drop {number} {kind} of queue {queue_name!r} for good?", err=True)):
+            raise ToolkitError("nothing was dropped; answer y, or give --yes")
         number = one.clear() if what == "waiting" else one.dead_letters.drop(task_ids or None)
     out.print(f"{number} {kind} of queue {plain(queue_name)!r} dropped", highlight=False)
     write_json(json_path, {"queue": queue_name, "purged": number})

@@ -101,10 +101,9 @@ def test_ctrl_c_ends_a_worker_as_sigterm_does(worker, queue):
 
 
 def test_the_tasks_of_a_worker_that_is_killed_are_done_by_the_other(worker, queue, tmp_path):
-    doomed = worker(queue, "--workers", "2")
+    doomed, other = worker(queue, "--workers", "2"), worker(queue, "--workers", "2")
     handles = queue.submit_many({"type": "note", "n": n, "s": 0.05} for n in range(60))
     wait_for(lambda: (tmp_path / "ran.txt").exists())
-    other = worker(queue, "--workers", "2")
     doomed.kill()
 
     assert len(list(as_completed(handles, timeout=30))) == 60
@@ -161,7 +160,7 @@ def test_a_worker_whose_redis_goes_away_says_so_once_and_goes_on(worker):
         os.kill(pid_of(url), signal.SIGKILL)
         wait_for(lambda: "is away" in process.log_path.read_text())
         # Long enough for every thread to have noticed, several times over.
-        time.sleep(1.5)
+        time.sleep(0.8)
         server.start()
         wait_for(lambda: "is back" in process.log_path.read_text())
 
