@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from toolkit.bench.batches.cases import CONTENDERS, batch_cases
+from toolkit.bench.batches.measure import rate
 from toolkit.bench.batches.model import Ideal, check_own
 from toolkit.bench.config import BatchBenchConfig
 from toolkit.bench.rounds import run_rounds
@@ -59,6 +61,23 @@ def test_a_peer_answers_its_callers(name):
     told = measure(_PEERS[name], name)
 
     assert told["contenders"][name]["answers"] > 0
+
+
+def test_the_cost_of_an_item_is_taken_over_the_time_in_which_it_was_answered():
+    began_s = time.process_time()
+    told = rate(
+        {
+            "home": "toolkit.bench.batches.with_tasks:ByHand",
+            "callers": 64,
+            "process_fn": "async_no_op",
+            "warm_up_s": 0.1,
+            "seconds": 0.3,
+        }
+    )
+    whole_s = time.process_time() - began_s
+
+    # The window is three quarters of the whole; an event loop that is always busy leaves nothing out of it.
+    assert 0.5 * whole_s < told["cpu_us_per_item"] * told["answers"] / 1e6 <= whole_s
 
 
 def test_a_peer_that_is_not_installed_is_said_to_be_missing(monkeypatch):
