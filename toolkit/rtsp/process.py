@@ -72,6 +72,11 @@ class CameraProcess:
             raise RuntimeError(f"the camera at {self._host}:{self._port} did not start")
         self._port = int(said)
 
+    def begin(self, live_since: float) -> None:
+        """Say when the film began, in monotonic seconds, before anybody watches; see ``live_since``."""
+        self._live_since = repr(live_since)
+        self._say(f"since {live_since!r}")
+
     @property
     def url(self) -> str:
         """Its address."""
@@ -140,6 +145,8 @@ def main() -> None:
             word, _, value = line.strip().partition(" ")
             if word == "show":
                 server.show(_NAME, Path(value))
+            elif word == "since":
+                server.live_since = float(value)
             elif word == "lose":
                 server.loss = float(value)
             elif word == "damage":

@@ -211,7 +211,7 @@ class _Client:
         if method == "PLAY" and status == 200:
             now, since = time.monotonic(), self._server.live_since
             self._started_at = now if since is None else since
-            self._pictures = self._server.pictures(name, now - self._started_at)
+            self._pictures = self._server.pictures(name, max(0.0, now - self._started_at))
             self._due = next(self._pictures)
 
     def _set_up(self, transport: str, extra: list[str]) -> int:
