@@ -116,3 +116,44 @@ def test_the_evaluation_notebook_judges_a_model_and_leaves_its_report_and_its_ru
     [run] = client.search_runs([client.get_experiment_by_name("evaluate").experiment_id])
     # The drawn genders are told apart by more than chance.
     assert run.data.metrics["eval/gender_accuracy"] > 0.6
+
+
+SCREEN = """
+question: does the notebook run?
+live:
+  cameras: {hall: "scene:room?seconds=2&frames_per_s=10&width=320&height=240&persons=3&seed=7"}
+  detector: haar
+  runtime: torch
+capacity:
+  scene: {seconds: 2, frames_per_s: 5, width: 320, height: 240, persons: 2}
+  seconds: 0.4
+  warm_up_s: 0.1
+  runs: 1
+  confirm_runs: 1
+  most_cameras: 1
+"""
+
+
+def test_the_streaming_notebook_scores_replays_and_searches(tmp_path):
+    from mlflow import MlflowClient
+
+    shutil.copy(next(path for path in _NOTEBOOKS if path.name.startswith("04")), tmp_path / "screen.ipynb")
+    store = f"sqlite:///{tmp_path}/store/mlflow.db"
+    (tmp_path / "short.yaml").write_text(SCREEN)
+
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", "--execute", "screen.ipynb"]
+    settings = {"TOOLKIT_EXPERIMENT": str(tmp_path / "short.yaml"), "MLFLOW_TRACKING_URI": store}
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | settings, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "screen.html").read_text(encoding="utf-8")
+    assert len(re.findall(r'<img[^>]*src="data:image/png', page)) == 3
+    assert "No description has been provided" not in page
+    assert "95 % confidence" in page
+    client = MlflowClient(tracking_uri=store)
+    runs = {
+        name: client.search_runs([client.get_experiment_by_name(name).experiment_id])
+        for name in ("live", "replay", "capacity")
+    }
+    assert {name: len(found) for name, found in runs.items()} == {"live": 1, "replay": 2, "capacity": 1}
+    assert runs["replay"][0].data.metrics["streaming/instants"] > 10
