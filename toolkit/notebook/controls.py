@@ -15,7 +15,7 @@ from toolkit.experiment import LiveConfig
 from toolkit.models.checkpoint import SHIPPED
 from toolkit.models.runtime import RUNTIMES
 
-_WIDE = {"description_width": "150px"}
+_WIDE = {"description_width": "170px"}
 _IN_GRID = widgets.Layout(width="auto", margin="2px 8px 2px 0")
 _MOST_CHECKPOINTS = 30
 
@@ -54,6 +54,7 @@ class Controls:
         )
         self.remove_button = _button("Remove", "minus", "", "Close this camera; the others go on")
         self.apply_button = _button("Apply", "check", "primary", "No frame is lost by it")
+        self.apply_button.layout.align_self = "flex-start"
         self._settings = _setting_widgets()
         self.message_html = widgets.HTML()
         named = {
@@ -78,6 +79,9 @@ class Controls:
         self._live = live
         if tuple(self.camera_menu.options) != tuple(live.cameras):
             self.camera_menu.options = tuple(live.cameras)
+            # The browser marks none of the new ones unless it sees a change.
+            self.camera_menu.index = None
+            self.camera_menu.index = 0
         for name, value in _in_force(live).items():
             self._settings[name].value = value
 

@@ -18,7 +18,8 @@ def table_as_html(table: pd.DataFrame, style: Style = lambda column, value: "") 
     Text stands to the left, numbers to the right with one decimal, and a dash for what is missing.
     """
     columns = [str(column) for column in table.columns]
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in (str(table.columns.name or ""), *columns))
+    first = table.iloc[0].tolist() if len(table) else columns
+    head = "".join(map(_heading, columns, first))
     rows = [
         f"<tr><th>{html.escape(str(name))}</th>"
         + "".join(_cell(value, style(column, value)) for column, value in zip(columns, values, strict=True))
@@ -27,8 +28,15 @@ def table_as_html(table: pd.DataFrame, style: Style = lambda column, value: "") 
     ]
     return (
         '<div class="jp-RenderedHTMLCommon" style="overflow-x: auto"><table style="margin: 4px 0">'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"<thead><tr>{_heading(str(table.columns.name or ''))}{head}</tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
+
+
+def _heading(name: str, below: Any = None) -> str:
+    """The name of a column; above text, which stands to the left, so does its heading."""
+    opening = '<th style="text-align: left">' if isinstance(below, str) else "<th>"
+    return f"{opening}{html.escape(name)}</th>"
 
 
 def _cell(value: Any, css: str) -> str:

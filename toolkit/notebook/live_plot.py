@@ -41,13 +41,14 @@ def lines_plot(
         dash = _DASHES[number // len(COLOURS) % len(_DASHES)][0]
         look = f'stroke="{_colour(number)}" stroke-width="2" stroke-dasharray="{dash}"'
         parts.append(f'<polyline points="{at}" fill="none" {look}/>')
-    newest = {name: f"{points[-1][1]:.4g}{unit}" if points else "" for name, points in shown.items()}
+    newest = {name: f"{_short(points[-1][1])}{unit}" if points else "" for name, points in shown.items()}
     return _figure(title, parts, [_entry(n, *of_one) for n, of_one in enumerate(newest.items())])
 
 
 def bars_plot(bars: Mapping[str, float], title: str, unit: str = "") -> str:
     """Bars side by side as HTML, each with its name below and its value above it."""
-    top = _round_up(max(bars.values(), default=0.0), 4.0)
+    # Room for the numbers above the bars.
+    top = _round_up(1.15 * max(bars.values(), default=0.0), 4.0)
     step = _WIDTH / max(len(bars), 8)
     parts = [_grid(top)]
     for number, (name, value) in enumerate(bars.items()):
@@ -59,7 +60,7 @@ def bars_plot(bars: Mapping[str, float], title: str, unit: str = "") -> str:
             _text(middle, _TOP + _HEIGHT + 15, name),
         ]
         if value:
-            parts.append(_text(middle, max(upper - 3, _TOP + 8), f"{value:.4g}{unit}"))
+            parts.append(_text(middle, upper - 3, f"{_short(value)}{unit}"))
     return _figure(title, parts, [] if bars else ["<span>none yet</span>"])
 
 
@@ -115,6 +116,10 @@ def _times(last_s: float) -> str:
 
 def _text(x: float, y: float, text: str, anchor: str = "middle") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{html.escape(text)}</text>'
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 or value == round(value) else f"{value:.1f}"
 
 
 def _colour(number: int) -> str:

@@ -112,7 +112,8 @@ class Trends:
         for size, count in now.items():
             upper = 1 << (size - 1).bit_length()
             counts[upper] = counts.get(upper, 0) + count - before.get(size, 0)
-        powers = [1 << n for n in range(max(counts, default=0).bit_length())]
+        largest = max((upper for upper, count in counts.items() if count), default=0)
+        powers = [1 << n for n in range(largest.bit_length())]
         return {f"{n // 2 + 1}-{n}" if n > 2 else str(n): counts.get(n, 0) for n in powers}
 
 
