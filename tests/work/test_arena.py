@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+import msgpack
 import numpy as np
 import pytest
 import redis
@@ -18,6 +19,7 @@ from toolkit.work import arena, layout, segments
 from toolkit.work.arena import Arena
 from toolkit.work.codec import decode, encode_pieces
 from toolkit.work.connection import RedisConnection
+from toolkit.work.parcels import packed_runs
 from toolkit.work.segments import ArenaReader
 from toolkit.work.task_queue import TaskQueue
 
@@ -54,6 +56,32 @@ def test_many_sizes_at_once_come_back_equal(queue):
 
     for frame, task in zip(frames, queue.dequeue_many(100), strict=True):
         np.testing.assert_array_equal(task["frame"], frame)
+
+
+def test_memory_is_in_use_from_the_put_of_a_task_to_its_end_whether_ended_together_or_alone(queue):
+    queue.enqueue_many([*({"crop": FRAME[:, :100], "n": n} for n in range(40)), {"n": 40}] * 2)
+    put = _in_use(queue)
+    first, *others = queue.take(41)
+    queue.finish([first.done()])
+    alone = _in_use(queue)
+    queue.finish(hand.done() for hand in others)
+
+    assert (put, alone, _in_use(queue)) == (80, 79, 40)
+    assert len(queue.dequeue_many(100)) == 41
+    assert _in_use(queue) == 0
+
+
+@pytest.mark.parametrize(
+    ("slots", "runs"),
+    [([], []), ([7], [(7, 1)]), ([5, 3, 4, 9], [(3, 3), (9, 1)]), (range(40), [(0, 32), (32, 8)])],
+)
+def test_slots_that_lie_side_by_side_are_told_as_one_run(slots, runs):
+    segment = b"01234567-0123456789ab-4096"
+    places = [b"@%b:%d:4000" % (segment, slot) for slot in slots]
+
+    told = msgpack.unpackb(packed_runs([*places, b"", b"@", b"@../x:1:2"]) or b"\x90", raw=True)
+
+    assert told == [value for first, number in runs for value in (segment, first, number)]
 
 
 def test_a_late_worker_neither_reads_nor_frees_what_took_the_place_of_its_task(queue, monkeypatch):
@@ -126,6 +154,7 @@ def test_with_the_last_task_a_closed_sender_leaves_no_memory_to_the_next_one():
 
 _SENDER = """
 import sys, time, numpy as np
+from toolkit.work.parcels import packed_runs
 from toolkit.work.segments import ArenaReader
 from toolkit.work.task_queue import TaskQueue
 queue = TaskQueue(sys.argv[1], sys.argv[2])
