@@ -49,6 +49,7 @@ _FLOORS = {
         "doctor",
         "evaluate_run",
         "experiment",
+        "experiment_reference",
         "export_run",
         "learn_run",
         "live_changes",

@@ -6,12 +6,21 @@ import itertools
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
+from mlflow import MlflowClient
+from waiting import wait_until
+
+from toolkit.cli import main
+from toolkit.errors import ConfigError
+from toolkit.notebook_run import find_notebook, grid_points, run_notebook
+from toolkit.tracking import store_uri
 
 _NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 _LONGEST_CELL_LINES = 6
@@ -116,6 +125,110 @@ def test_the_evaluation_notebook_judges_a_model_and_leaves_its_report_and_its_ru
     [run] = client.search_runs([client.get_experiment_by_name("evaluate").experiment_id])
     # The drawn genders are told apart by more than chance.
     assert run.data.metrics["eval/gender_accuracy"] > 0.6
+
+
+# Smaller than they stand there: what is tested is that they run, and that settings reach them.
+_IN_BATCH = {
+    "05": (),
+    "06": ("train.epochs=1", "train.image_px=32"),
+    "07": ("sweep.grid={image_px: [32]}", "train.image_px=32"),
+    "08": (),
+}
+
+
+@pytest.fixture(scope="module")
+def store(new_store, tmp_path_factory):
+    """A folder with a store, in which notebooks are run in batch."""
+    folder = tmp_path_factory.mktemp("batch")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", new_store(folder / "store"))
+        patch.delenv("TOOLKIT_EXPERIMENT", raising=False)
+        yield folder
+
+
+@pytest.mark.parametrize("number", _IN_BATCH)
+def test_a_notebook_runs_in_batch_and_its_page_lies_in_its_run(store, number):
+    report = run_notebook(find_notebook(number), store / number, settings=_IN_BATCH[number])
+
+    assert (report.status, report.error) == ("FINISHED", None)
+    client = MlflowClient(store_uri())
+    files = {file.path for file in client.list_artifacts(report.mlflow_run_id)}
+    assert files == {report.html.name, report.html.with_suffix(".ipynb").name}
+    run = client.get_run(report.mlflow_run_id)
+    assert run.info.status == "FINISHED"
+    # The figures of the runs that its cells made stand in its own: so notebooks of a sweep can be compared.
+    expected = {"06": "val/gender_accuracy", "07": "model/images_per_s", "08": "eval/gender_accuracy"}
+    assert expected.get(number) in {None, *run.data.metrics}
+    page = report.html.read_text(encoding="utf-8")
+    assert "No description has been provided" not in page
+
+
+def _notebook(path: Path, *code: str) -> Path:
+    cells = [nbformat.v4.new_markdown_cell("# Does it run?"), *map(nbformat.v4.new_code_cell, code)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def test_a_cell_that_raises_is_named_and_its_page_is_kept(store, monkeypatch, capsys):
+    monkeypatch.chdir(store)
+    path = _notebook(store / "broken.ipynb", "1 / 0")
+    monkeypatch.setattr(sys, "argv", ["toolkit", "notebooks", "run", str(path), "--out", "broken"])
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    said = capsys.readouterr()
+    assert ended.value.code == 1
+    assert "a cell failed: ZeroDivisionError" in said.err
+    assert "ZeroDivisionError" in (store / "broken" / "broken.html").read_text(encoding="utf-8")
+
+
+def test_ctrl_c_ends_the_kernel_and_keeps_what_there_is(store):
+    code = "import os, time; open('kernel.pid', 'w').write(str(os.getpid())); time.sleep(600)"
+    path = _notebook(store / "slow.ipynb", code)
+    command = [sys.executable, "-m", "toolkit.cli", "notebooks", "run", str(path), "--out", "slow"]
+    process = subprocess.Popen(command, cwd=store, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    pid_file = store / "slow" / "kernel.pid"
+    wait_until(lambda: pid_file.exists() and pid_file.read_text(), 120)
+
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert "interrupted; the kernel has ended" in err
+    assert "Traceback" not in err
+    assert not psutil.pid_exists(int(pid_file.read_text()))
+    assert (store / "slow" / "slow.html").exists()
+
+
+def test_a_grid_has_a_point_for_each_combination():
+    assert grid_points(["a.b=[1, x]", "c=[2.5]"]) == [("a.b=1", "c=2.5"), ("a.b=x", "c=2.5")]
+    assert grid_points([]) == [()]
+    with pytest.raises(ConfigError, match="a grid is written key="):
+        grid_points(["a=1"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["99"], "no single notebook '99'"),
+        (["0"], "fits 01_live"),
+        (["02", "live.duration_s=3"], "02_queue_and_workers.ipynb takes no settings"),
+        (["01", "no-such.yaml"], "cannot read the experiment no-such.yaml"),
+        (["pyproject.toml"], "no single notebook 'pyproject.toml'"),
+        (["broken.ipynb"], "broken.ipynb is not a notebook"),
+    ],
+)
+def test_a_mistake_is_told_before_a_kernel_starts(tmp_path, monkeypatch, capsys, words, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.ipynb").write_text("{}")
+    monkeypatch.setattr(sys, "argv", ["toolkit", "notebooks", "run", *words])
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == 1
+    assert said in capsys.readouterr().err
 
 
 SCREEN = """

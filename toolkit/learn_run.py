@@ -31,8 +31,9 @@ def run_training(
     """Train as the experiment's part ``train`` says, and record the run.
 
     The run holds the settings, the digest of the data, metrics of every epoch, and the best checkpoint, both
-    as files and as a model that ``mlflow.pyfunc.load_model`` takes. Of several processes under ``torchrun``
-    the first records.
+    as files and as a version of the registered model of the experiment's name, which
+    ``mlflow.pyfunc.load_model("models:/NAME@best")`` takes. Of several processes under ``torchrun`` the first
+    records.
 
     Args:
         experiment: with a part ``train``.
@@ -69,13 +70,15 @@ def run_training(
         try:
             result = train(config, on_progress, note_epoch, resume)
             status = "KILLED" if result.was_interrupted else "FINISHED"
-            _record_result(record, config, result, Path(folder))
+            _record_result(record, experiment.name, config, result, Path(folder))
         finally:
             run_id = record.close(status)
     return as_plain(result) | {"mlflow_run_id": run_id}
 
 
-def _record_result(record: RunRecord, config: TrainConfig, result: TrainResult, folder: Path) -> None:
+def _record_result(
+    record: RunRecord, name: str, config: TrainConfig, result: TrainResult, folder: Path
+) -> None:
     record.log_metrics({"train/seconds": result.seconds, "train/images": result.images})
     faces = load_faces(config.data, "val")
     for context in ("training", "validation"):
@@ -85,4 +88,7 @@ def _record_result(record: RunRecord, config: TrainConfig, result: TrainResult, 
             record.log_file(result.checkpoint.with_suffix(suffix), "checkpoint")
         example = cv2.resize(faces.picture(0), (config.image_px, config.image_px))
         save_mlflow_model(result.checkpoint, folder / "model", example)
-        record.log_file(folder / "model")
+        best = result.epochs[result.best_epoch - 1]
+        score = best.get("val/gender_accuracy", 0.0) + best.get("val/age_group_accuracy", 0.0)
+        # The trainings of a sweep, "name: settings", are versions of one model; MLflow's names have no "/".
+        record.log_model(folder / "model", name.partition(":")[0].replace("/", "-"), score)

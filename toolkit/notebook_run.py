@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,7 @@ class NotebookReport:
         settings: what was laid over its experiment, as ``key=value``.
         status: ``FINISHED``, ``FAILED`` (a cell raised) or ``KILLED`` (Ctrl-C).
         error: of the cell that raised, in one line.
-        html: the page, and beside it the executed notebook with the same name.
+        html: the page; beside it lie the executed notebook of the same name, and ``kernel.log``.
         mlflow_run_id: of the run that has both.
     """
 
@@ -148,12 +149,14 @@ def run_notebook(
         status = "FINISHED" if error is None else "FAILED"
     except KeyboardInterrupt:
         status = "KILLED"
-    html = _save(notebook, out_dir / f"{path.stem}.html")
-    for kept in (html, html.with_suffix(".ipynb")):
-        record.log_file(kept)
-    if record.run_id is not None:
-        record.log_metrics(_metrics_of_nested(record.run_id))
-    return NotebookReport(path, tuple(settings), status, error, html, record.close(status))
+    finally:
+        html = _save(notebook, out_dir / f"{path.stem}.html")
+        for kept in (html, html.with_suffix(".ipynb")):
+            record.log_file(kept)
+        if record.run_id is not None:
+            record.log_metrics(_metrics_of_nested(record.run_id))
+        run_id = record.close(status)
+    return NotebookReport(path, tuple(settings), status, error, html, run_id)
 
 
 def _read(path: Path) -> NotebookNode:
@@ -196,21 +199,33 @@ def _execute(
         done += 1
         on_cell(done, total)
 
-    client = nbclient.NotebookClient(
-        notebook,
-        timeout=None,
-        startup_timeout=_START_TIMEOUT_S,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(folder)}},
-        on_cell_executed=count,
-    )
     on_cell(0, total)
-    try:
-        client.execute(env={**os.environ, **environment})
-    except nbclient.exceptions.CellExecutionError as error:
-        return f"{error.ename}: {error.evalue}"
-    except nbclient.exceptions.DeadKernelError:
-        return "the kernel died"
+    with ExitStack() as kept:
+        sockets = kept.enter_context(tempfile.TemporaryDirectory(prefix="toolkit-kernel-"))
+        client = nbclient.NotebookClient(
+            notebook,
+            kernel_name="python3",
+            timeout=None,
+            startup_timeout=_START_TIMEOUT_S,
+            resources={"metadata": {"path": str(folder)}},
+            on_cell_executed=count,
+        )
+        client.create_kernel_manager()
+        if os.name != "nt":
+            # Sockets in a private folder: no port is opened.
+            client.km.transport, client.km.ip = "ipc", str(Path(sockets) / "kernel")
+        log = kept.enter_context((folder / "kernel.log").open("w", encoding="utf-8"))
+        try:
+            client.execute(env={**os.environ, **environment}, stderr=log)
+        except nbclient.exceptions.CellExecutionError as error:
+            return f"{error.ename}: {error.evalue}"
+        except nbclient.exceptions.DeadKernelError:
+            return "the kernel died"
+        except AssertionError as error:
+            # At Ctrl-C nbclient ends the kernel, and then misses it.
+            raise KeyboardInterrupt from error
+        except RuntimeError as error:
+            return str(error)
     return None
 
 
@@ -224,13 +239,16 @@ def _save(notebook: NotebookNode, html: Path) -> Path:
 
 
 def _metrics_of_nested(run_id: str) -> dict[str, float]:
-    """The newest metrics of the runs that the cells have made; of one name, those of the last run."""
+    """The newest metrics of the runs that the cells have made, and of those nested in them."""
     metrics: dict[str, float] = {}
     with suppress(StoreUnavailable), asking_store() as client:
         ids = [experiment.experiment_id for experiment in client.search_experiments()]
-        where = f"tags.`mlflow.parentRunId` = '{run_id}'"
-        for run in client.search_runs(ids, where, order_by=["attributes.start_time ASC"]):
-            metrics |= {n: value for n, value in run.data.metrics.items() if not n.startswith("system/")}
+        parents = [run_id]
+        while parents:
+            where = f"tags.`mlflow.parentRunId` = '{parents.pop()}'"
+            for run in client.search_runs(ids, where, order_by=["attributes.start_time ASC"]):
+                parents.append(run.info.run_id)
+                metrics |= {n: value for n, value in run.data.metrics.items() if not n.startswith("system/")}
     return metrics
 
 

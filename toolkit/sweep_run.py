@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.errors import ConfigError
+from toolkit.errors import ConfigError, StoreUnavailable
 from toolkit.experiment import Experiment, as_plain, as_yaml, build
 from toolkit.learn_run import run_training
 from toolkit.models.checkpoint import Checkpoint
 from toolkit.models.predictor import Predictor
-from toolkit.tracking import RunRecord, run_name
+from toolkit.tracking import RunRecord, add_to_run, run_name
 from toolkit.training.config import TrainConfig
 from toolkit.training.loop import OnEpoch, OnProgress
 from toolkit.training.state import STATE_FILE
@@ -31,8 +31,6 @@ POINT_FILE = "point.json"
 SPEED_BATCH = 32
 SPEED_ROUNDS = 5
 """The quickest of so many: on a shared machine the others tell of its neighbours."""
-
-_RUN_ID_TIMEOUT_S = 60.0
 
 OnPoint = Callable[[int, int, dict[str, Any]], None]
 """Called after each point: its number from 1, points in all, its row."""
@@ -145,10 +143,22 @@ def _train_point(
     if result["was_interrupted"] or result["checkpoint"] is None:
         return None
     row = _row(point, result)
+    _note_speed(row)
     part = point.folder / f"{POINT_FILE}.part"
     part.write_text(json.dumps(row, indent=2) + "\n", encoding="utf-8")
     part.replace(point.folder / POINT_FILE)
     return row
+
+
+def _note_speed(row: Mapping[str, Any]) -> None:
+    """Into the run of the training too: its speed stands beside its accuracy wherever runs are compared."""
+    if row["mlflow_run_id"] is None:
+        return
+    values = {"model/images_per_s": row["images_per_s"], "model/parameters": float(row["parameters"])}
+    try:
+        add_to_run(row["mlflow_run_id"], values)
+    except StoreUnavailable as error:
+        _logger.warning("the speed of %s is in its table alone: %s", row["name"], error)
 
 
 def _row(point: SweepPoint, result: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,10 +193,8 @@ def measure_images_per_s(predictor: Predictor) -> float:
 
 def _nested_in(record: RunRecord) -> dict[str, str]:
     """The tag that nests a run in another, whose id its thread may not have yet."""
-    deadline = time.monotonic() + _RUN_ID_TIMEOUT_S
-    while record.run_id is None and record.error is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    if record.run_id is None:
+    run_id = record.wait_for_id()
+    if run_id is None:
         _logger.warning("the sweep has no MLflow run of its own: its trainings are recorded side by side")
         return {}
-    return {"mlflow.parentRunId": record.run_id}
+    return {"mlflow.parentRunId": run_id}
