@@ -61,7 +61,7 @@ def test_a_result_carries_the_vote_over_the_frames_so_far():
 
 def test_crops_of_all_cameras_share_one_batch():
     model = EchoModel()
-    config = PipelineConfig(tracker=TrackerConfig(votes_wanted=10**6), max_wait_s=0.2, frames_in_hand=8)
+    config = PipelineConfig(tracker=TrackerConfig(votes_wanted=10**6), max_wait_s=0.05, frames_in_hand=8)
 
     with street(Opener(**clips(8, 4)), predict=model, config=config) as pipeline:
         pipeline.wait(20)
