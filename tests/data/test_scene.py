@@ -214,6 +214,26 @@ def test_a_scene_that_could_not_be_finished_leaves_nothing(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def test_when_one_camera_cannot_be_written_the_others_give_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = make_scene(replace(_SMALL, cameras=2, seconds=600.0))
+    of_first = scene.labelled_frames
+    broken = ConfigError("no such pictures")
+
+    def frames(camera: int):
+        if camera == 2:
+            raise broken
+        yield from of_first(camera)
+
+    monkeypatch.setattr(scene, "labelled_frames", frames)
+
+    with pytest.raises(ConfigError, match="no such pictures"):
+        scene.write(tmp_path)
+
+    assert scene.composed < 1000
+
+
 def test_without_a_codec_the_pictures_stay_as_they_were_composed(tmp_path: Path) -> None:
     config = replace(_SMALL, codec="none", seconds=0.4)
 

@@ -7,7 +7,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -118,9 +118,12 @@ class Scene:
         folder.mkdir(parents=True, exist_ok=True)
         files = SceneFiles(folder, self.config)
         done, counting, total = 0, threading.Lock(), self.config.frames * self.config.cameras
+        given_up = threading.Event()
 
         def count() -> None:
             nonlocal done
+            if given_up.is_set():
+                raise CancelledError
             with counting:
                 done += 1
                 on_progress(done, total)
@@ -131,7 +134,17 @@ class Scene:
         # Made before the threads that share them.
         _ = self.people, self._noise_sheet
         with ThreadPoolExecutor(min(len(self.cameras), os.cpu_count() or 1), "scene") as pool:
-            save_truths(folder / TRUTH_FILE, dict(pool.map(write, self.cameras)), self.about())
+            writing = [pool.submit(write, camera) for camera in self.cameras]
+            try:
+                wait(writing, return_when=FIRST_EXCEPTION)
+            finally:
+                # Nothing where all are done; else the pool would wait until the others end their films.
+                given_up.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+        failed = [error for one in writing if not one.cancelled() and (error := one.exception())]
+        if failed:
+            raise next((error for error in failed if not isinstance(error, CancelledError)), failed[0])
+        save_truths(folder / TRUTH_FILE, dict(one.result() for one in writing), self.about())
         return files
 
     def _write_camera(self, camera: int, path: Path, count: Callable[[], None]) -> Truth:
