@@ -31,7 +31,7 @@ def screen_over_time(rows: Sequence[Mapping[str, Any]]) -> Figure:
     known = [row for row in rows if row["staleness_ms"] is not None]
     late.plot([row["time_s"] for row in known], [row["staleness_ms"] for row in known], "o-", color="#D55E00")
     _plain(late, "seconds since the start", "ms late, mean")
-    late.set_ylim(bottom=0)
+    late.set_ylim(0, 1.15 * max([1.0, *(row["staleness_ms"] for row in known)]))
     right.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize="small")
     return figure
 
