@@ -14,11 +14,12 @@ from toolkit.data.scenes import SceneConfig, make_scene
 from toolkit.errors import ConfigError
 from toolkit.experiment import LiveConfig
 from toolkit.live.detect import HaarDetector
+from toolkit.live.pipeline_config import PipelineConfig
 from toolkit.records import Prediction
 
 CONFIG = CapacityConfig(seconds=1.0, warm_up_s=0.2, most_p99_ms=60_000)
 SCENE = SceneConfig(
-    seconds=4.0,
+    seconds=2.0,
     frames_per_s=10.0,
     width=480,
     height=360,
@@ -50,15 +51,16 @@ class Slow(HaarDetector):
         return super().__call__(images)
 
 
-def machine(views, detect):
-    live, predict = LiveConfig({"view": "x"}), says_male
-    return Machine(
-        live, CONFIG, views, detect, predict, offline_answers(views, detect, predict, live.pipeline)
-    )
+def machine(views, detect, offline=None):
+    live = LiveConfig({"view": "x"})
+    return Machine(live, CONFIG, views, detect, says_male, offline or {"view-1": []})
 
 
 def test_a_run_says_how_late_how_much_lost_and_how_right(views):
-    row = machine(views, HaarDetector()).run(2)
+    detect = HaarDetector()
+    offline = offline_answers(views, detect, says_male, PipelineConfig())
+
+    row = machine(views, detect, offline).run(2)
 
     assert row["cameras"] == 2
     assert 0 < row["p50_ms"] <= row["p99_ms"]
@@ -70,10 +72,7 @@ def test_a_run_says_how_late_how_much_lost_and_how_right(views):
 
 
 def test_a_detector_that_is_too_slow_shows_as_lost_frames(views):
-    live = LiveConfig({"view": "x"})
-    offline = {"view-1": []}
-
-    row = Machine(live, CONFIG, views, Slow(), says_male, offline).run(1)
+    row = machine(views, Slow()).run(1)
 
     assert not row["passed"]
     assert row["dropped_fraction"] > 0.2

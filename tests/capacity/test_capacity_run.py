@@ -5,9 +5,9 @@ import json
 import pytest
 
 from toolkit.capacity.config import CapacityConfig
-from toolkit.capacity.run import run_capacity
+from toolkit.capacity.run import load_trials, run_capacity, save_trials, search, summary
 from toolkit.errors import ConfigError
-from toolkit.experiment import Experiment
+from toolkit.experiment import Experiment, as_plain
 
 
 @pytest.fixture(scope="module")
@@ -67,35 +67,49 @@ def test_the_answer_is_recorded_drawn_and_sure(store, uri):
     json.dumps(result)
 
 
-def test_a_search_ended_by_hand_goes_on_where_it_was(store):
+def test_a_search_ended_by_hand_goes_on_where_it_was(tmp_path):
     config = CapacityConfig(first_cameras=8, most_cameras=32)
-    experiment = Experiment("knee", capacity=config)
+    path, settings = tmp_path / "trials.json", {"capacity": as_plain(config)}
+    trials = []
 
     def interrupted(row, now):
+        save_trials(path, settings, trials)
         if row["cameras"] == 16:
             raise KeyboardInterrupt
 
-    first = run_capacity(experiment, store / "out", interrupted, lambda: machine(11, config))
+    with pytest.raises(KeyboardInterrupt):
+        search(machine(11, config), config, trials, interrupted)
+    kept = load_trials(path, settings)
     more = []
-    second = run_capacity(
-        experiment, store / "out", lambda *now: more.append(now), lambda: machine(11, config)
-    )
+    found = search(machine(11, config), config, kept, lambda *now: more.append(now))
 
-    assert (first["cameras"], len(first["trials"])) == (None, 3)
-    assert second["cameras"] == 11
-    assert second["trials"][:3] == first["trials"]
-    assert len(more) == len(second["trials"]) - 3
-    other = Experiment("knee", capacity=CapacityConfig(seconds=9.0))
+    assert (found.passes, found.fails) == (11, 12)
+    assert kept[:3] == trials
+    assert len(more) == len(kept) - 3
     with pytest.raises(ConfigError, match="other settings"):
-        run_capacity(other, store / "out", None, lambda: machine(11, config))
+        load_trials(path, {"capacity": as_plain(CapacityConfig(seconds=9.0))})
 
 
-def test_a_machine_that_carries_nothing_says_why(store):
-    config = CapacityConfig()
+def test_ctrl_c_leaves_what_was_measured_and_no_answer(store):
+    config = CapacityConfig(first_cameras=8)
+
+    def interrupted(row, now):
+        raise KeyboardInterrupt
 
     result = run_capacity(
-        Experiment("weak", capacity=config), store / "out", None, lambda: machine(0, config)
+        Experiment("knee", capacity=config), store / "out", interrupted, lambda: machine(11, config)
     )
+
+    assert (result["cameras"], result["p99_ms"], len(result["trials"])) == (None, None, 1)
+    assert json.loads((store / "out" / "trials.json").read_text())["trials"] == result["trials"]
+
+
+def test_a_machine_that_carries_nothing_says_why():
+    config = CapacityConfig()
+    trials = []
+
+    found = search(machine(0, config), config, trials)
+    result = summary(trials, found, {})
 
     assert (result["cameras"], result["p99_ms"]) == (0, 900.0)
     assert result["trials"][-1]["failures"] == [
