@@ -44,7 +44,7 @@ class Controls:
             placeholder="name, such as door", layout=widgets.Layout(width="180px"), tooltip="Of the camera"
         )
         self.address_text = widgets.Text(
-            placeholder="file, folder, USB number, rtsp://... or http://...",
+            placeholder="file, folder, USB number, rtsp://..., http://..., scene:hall",
             layout=widgets.Layout(flex="1 1 260px", width="auto"),
             tooltip="Where its pictures come from",
         )
