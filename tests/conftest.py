@@ -14,6 +14,10 @@ import psutil
 import pytest
 from clips import write_clip
 
+# Before torch is loaded. Tests share their cores, and torch's threads meet after every operation: where one
+# has to wait for its core, all do, and a step that takes 5 ms took seconds.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # The embedded Redis is shared by all queues of a process and stopped at its exit.
 _LASTING_PROCESSES = ("redis-server",)
 # Torch's exporter shows its progress with tqdm, which starts one watching thread for the whole process.

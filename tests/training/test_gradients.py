@@ -11,7 +11,7 @@ import torch
 from toolkit.models.network import FaceNetwork
 from toolkit.training.batches import FaceBatch
 from toolkit.training.config import TrainConfig
-from toolkit.training.gradients import ShardedGradients
+from toolkit.training.gradients import ShardedGradients, shares
 
 
 @pytest.fixture
@@ -97,3 +97,21 @@ def test_weights_changed_in_place_are_seen_by_every_share(network: FaceNetwork, 
         values = gradients.compute(batch, seed=1)
 
     assert values["train/gender_loss"] == pytest.approx(math.log(2), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "device", "expected"),
+    [
+        ({"batch_size": 128}, "cpu", 3),
+        ({"batch_size": 64}, "cpu", 2),
+        ({"batch_size": 8}, "cpu", 1),
+        ({"batch_size": 8, "threads": 4}, "cpu", 4),
+        ({"batch_size": 128}, "cuda", 1),
+    ],
+)
+def test_a_batch_is_cut_for_the_cores_there_are_and_not_too_small(
+    settings: dict[str, int], device: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.training.gradients.usable_threads", lambda: 3)
+
+    assert shares(TrainConfig(**settings), torch.device(device)) == expected  # type: ignore[arg-type]

@@ -141,10 +141,14 @@ def test_a_setting_out_of_range_is_refused(wrong: dict[str, float]) -> None:
 
 def test_torchs_threads_are_given_back_as_they_were(config: TrainConfig) -> None:
     before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
 
-    train(replace(config, epochs=1, threads=2))
+        train(replace(config, epochs=1, threads=2))
 
-    assert torch.get_num_threads() == before
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_training_that_finds_nothing_better_ends_early(config: TrainConfig) -> None:

@@ -39,8 +39,8 @@ class TrainConfig:
         age_weight: weight of the age loss; the gender loss has 1.
         drop_rate: dropout before the heads.
         seed: of the network's start, the order and the variation of the pictures.
-        threads: shares of a batch that are worked out side by side on the CPU; None is one, with as many of
-            torch's threads as there are.
+        threads: shares of a batch that are worked out side by side on the CPU; None is one for each core that
+            may be used, of 32 faces or more, and one on a GPU. What is learned depends on it a little.
         loader_threads: threads that vary pictures.
         device: ``auto`` or a torch device.
         licence: of the training data, with attribution; goes on the model card.

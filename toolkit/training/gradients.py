@@ -12,9 +12,22 @@ import torch
 from torch import nn
 
 from toolkit.models.network import FaceNetwork
+from toolkit.models.runtimes.base import usable_threads
 from toolkit.training.batches import FaceBatch
 from toolkit.training.config import TrainConfig
 from toolkit.training.losses import face_losses
+
+SMALLEST_SHARE = 32
+"""Faces: batch normalisation sees one share at a time, and learns little from fewer."""
+
+
+def shares(config: TrainConfig, device: torch.device) -> int:
+    """Into how many shares a batch is cut: as many as asked for, else one per core on a CPU, one on a GPU."""
+    if config.threads is not None:
+        return config.threads
+    if device.type != "cpu":
+        return 1
+    return max(1, min(usable_threads(), config.batch_size // SMALLEST_SHARE))
 
 
 class SeededDropout(nn.Module):
@@ -52,14 +65,15 @@ class ShardedGradients:
     Args:
         network: whose gradients; they are left in ``.grad`` of its parameters. Its dropout is replaced by one
             that repeats.
-        config: the losses and the number of threads, each with one of torch's threads; None works on the
-            whole batch in the caller's.
+        config: the losses and the number of threads, as :func:`shares` reads it.
     """
 
     def __init__(self, network: FaceNetwork, config: TrainConfig) -> None:
         self._config = config
+        device = next(network.parameters()).device
+        self._is_in_caller = config.threads is None and device.type != "cpu"
         network.dropout = SeededDropout(config.drop_rate)  # type: ignore[assignment]
-        self._networks = [network, *(_twin(network) for _ in range((config.threads or 1) - 1))]
+        self._networks = [network, *(_twin(network) for _ in range(shares(config, device) - 1))]
         # torch's number of threads belongs to the thread that sets it.
         self._pool = ThreadPoolExecutor(
             len(self._networks), "face-gradients", initializer=torch.set_num_threads, initargs=(1,)
@@ -94,7 +108,7 @@ class ShardedGradients:
 
     def spread(self, function: Callable[..., Any], *columns: Iterable[Any]) -> Iterable[Any]:
         """``map``, in the threads that work out gradients; in the caller's if there are none."""
-        return (map if self._config.threads is None else self._pool.map)(function, *columns)
+        return (map if self._is_in_caller else self._pool.map)(function, *columns)
 
     def _of_share(
         self, network: FaceNetwork, share: tuple[torch.Tensor, ...], weight: float

@@ -93,7 +93,7 @@ def train(
     """
     torch_threads = torch.get_num_threads()
     try:
-        if config.threads is not None:
+        if config.threads is not None or pick_device(config.device).type == "cpu":
             torch.set_num_threads(1)
         with Ranks() as ranks:
             training = Training(config, ranks=ranks)
