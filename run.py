@@ -20,6 +20,7 @@ python3 run.py COMMAND [ARGUMENTS ...]
   lint    style, types and spelling
   check   lint, then test: what to run before a commit
   lab     JupyterLab with the notebooks
+  docs    the pages of the documentation, into build/docs
   ui      the MLflow pages of the recorded runs, at http://127.0.0.1:5000
   setup   only make .venv and fill it, as every command does first
   lock    renew requirements.lock from pyproject.toml; lock --upgrade takes newer versions
@@ -37,7 +38,7 @@ STAMP = VENV / "set-up.txt"
 DATA_BESIDE = ROOT.parent / "shared" / "data"
 
 OLDEST, TOO_NEW = (3, 11), (3, 14)
-EXTRAS = "notebooks,test,dev"
+EXTRAS = "notebooks,test,dev,docs"
 
 # torch names exactly these itself, where they belong. In the lock they would come with a CPU-only torch too.
 LEFT_TO_TORCH = re.compile(r"(nvidia-(?!ml-py)|triton|cuda-)")
@@ -51,7 +52,7 @@ def main(arguments: list[str]) -> int:
     if name in ("help", "-h", "--help"):
         print(USAGE, end="")
         return 0
-    if name not in {"demo", "test", "lint", "check", "lab", "ui", "setup", "lock"}:
+    if name not in {"demo", "test", "lint", "check", "lab", "docs", "ui", "setup", "lock"}:
         print(f"run.py: no command {name!r}\n\n{USAGE}", end="", file=sys.stderr)
         return 2
     try:
@@ -80,6 +81,7 @@ def commands(name: str, rest: list[str]) -> list[Command]:
         [python, "-m", "mypy"],
         [python, "-m", "codespell_lib"],
     ]
+    docs = [python, "-m", "mkdocs", "build", "--quiet", "--strict", *(rest if name == "docs" else [])]
     if name == "lab":
         # A kernel runs in notebooks/; its runs belong into the store that `ui` opens.
         os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{ROOT / 'runs' / 'mlflow.db'}")
@@ -93,8 +95,9 @@ def commands(name: str, rest: list[str]) -> list[Command]:
         "setup": [],
         "demo": [[str(BIN / f"toolkit{EXE}"), "demo", *rest]],
         "test": tests,
-        "lint": lint,
-        "check": [*lint, *tests],
+        "lint": [*lint, docs],
+        "check": [*lint, docs, *tests],
+        "docs": [docs],
         "lab": [[python, "-m", "jupyterlab", "notebooks", *rest]],
         "ui": [ui],
     }[name]

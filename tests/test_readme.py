@@ -1,16 +1,20 @@
-"""What the README shows runs as it stands there."""
+"""What the README and the pages show is as it stands there."""
 
 import re
+import shlex
+import tomllib
 from pathlib import Path
 
+import click
 import numpy as np
+import pytest
 from clips import write_clip
 
+from toolkit.cli import cli
+
 ROOT = Path(__file__).parents[1]
-PYTHON, SHELL = (
-    re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    for language in ("python", "sh")
-)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PYTHON = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
 def test_the_ten_lines_print_what_each_camera_did(tmp_path, monkeypatch, capsys):
@@ -40,21 +44,41 @@ def test_cameras_queues_and_batches_work_by_themselves(tmp_path, monkeypatch):
     names["queue"].close()
 
 
-def test_every_command_shown_is_a_command_and_every_option_its_own():
-    from toolkit.cli import cli
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_shown_is_understood(page):
+    for line in _commands_of(page):
+        # As a shell takes it apart; the command line's own parser says whether it is right.
+        _, *words = shlex.split(line, comments=True)
+        command, context = cli, click.Context(cli)
+        while isinstance(command, click.Group) and words and words[0] in command.commands:
+            name, *words = words
+            command = command.commands[name]
+        if not {"--help", "-h"} & set(words):
+            assert not isinstance(command, click.Group), line
+            command.make_context(command.name, words, parent=context)
 
-    for line in "\n".join(SHELL).splitlines():
-        words = line.partition("#")[0].split()
-        if words[:1] == ["toolkit"]:
-            command = cli.commands[words[1]]
-            command = getattr(command, "commands", {}).get(words[2], command)
-            known = {option for parameter in command.params for option in parameter.opts}
-            assert {word for word in words if word.startswith("--")} <= known, line
+
+def _commands_of(page: Path) -> list[str]:
+    """Lines of shell blocks that call ``toolkit`` and hand nothing on."""
+    text = page.read_text(encoding="utf-8")
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).splitlines()
+    return [line for line in blocks if line.startswith("toolkit ") and " | " not in line]
 
 
-def test_every_file_the_readme_points_to_is_there():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_every_make_target_and_extra_shown_is_there():
+    script = (ROOT / "run.py").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    targets = set(re.findall(r"(?m)`make (\w+)|^make (\w+)", text))
+    assert {first or second for first, second in targets} <= set(re.findall(r"(?m)^  (\w+)  ", script))
+    assert set(re.findall(r"toolkit\[(\w+)\]", text)) <= set(project["optional-dependencies"])
 
-    assert [link for link in links if not (ROOT / link).exists()] == []
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_a_page_points_to_is_there(page):
+    text = page.read_text(encoding="utf-8")
+
+    links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if "://" not in link]
+
+    assert [link for link in links if not (page.parent / link).exists()] == []

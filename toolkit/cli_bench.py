@@ -144,7 +144,7 @@ def _print(result: dict[str, Any], json_path: Path | None) -> None:
 def _progress() -> Iterator[OnProgress]:
     """A bar on a terminal, a line for each measurement elsewhere."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         bar = progress.add_task("starting", total=None)
 
         def show(what: str, done: int, total: int) -> None:

@@ -111,7 +111,7 @@ _SHOWN = tuple(words for words in SCORE_WORDS if words.name != "age_mae_to_middl
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
     """A bar for each thing that is done, one below the other."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err) as progress:
+    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
         bars: dict[str, Any] = {}
 
         def show(what: str, done: int, total: int) -> None:

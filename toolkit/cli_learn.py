@@ -132,7 +132,7 @@ _OnEpoch = Callable[[int, dict[str, float]], None]
 @contextmanager
 def _bar(waiting: str) -> Iterator[Callable[[str, int, int], None]]:
     """A bar from the first step on; until then what is waited for, so that no error follows an empty bar."""
-    progress = Progress(*_COLUMNS, console=err)
+    progress = Progress(*_COLUMNS, console=err, disable=not err.is_terminal)
     with ExitStack() as shown, err.status(waiting) as status:
 
         def show(what: str, done: int, total: int) -> None:

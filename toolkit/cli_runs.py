@@ -213,15 +213,22 @@ def _writer(path: Path) -> Callable[[pd.DataFrame], None]:
 
 def _print_runs(frame: pd.DataFrame, metrics: list[str]) -> None:
     table = Table(box=SIMPLE_HEAD)
-    for title in ("run", "id", "experiment", "status", "started"):
-        table.add_column(title, no_wrap=True)
-    for title in ("s", *metrics):
-        # Cut where the words are, for the columns are narrow.
-        table.add_column(title.replace("/", "/\n").replace("_", "_\n", 1), justify="right")
+    table.add_column("run", overflow="fold", max_width=30)
+    for title in ("id", "experiment", "status", "started", "s"):
+        table.add_column(title, no_wrap=True, justify="right" if title == "s" else "left")
+    table.add_column("figures", overflow="fold")
     for run_id, row in frame.iterrows():
-        started = row["started"].tz_convert(None).strftime("%Y-%m-%d %H:%M")
-        words = (row["run"], str(run_id)[:8], row["experiment"], row["status"], started)
-        table.add_row(*map(plain, words), *(_text(row[name]) for name in ("seconds", *metrics)))
+        started = row["started"].tz_convert(None).strftime("%m-%d %H:%M")
+        words = (
+            row["run"],
+            str(run_id)[:8],
+            row["experiment"],
+            row["status"],
+            started,
+            _text(row["seconds"]),
+        )
+        figures = [f"{name} {text}" for name in metrics if (text := _text(row[name]))]
+        table.add_row(*map(plain, words), ", ".join(figures))
     out.print(table)
 
 

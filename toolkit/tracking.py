@@ -81,7 +81,9 @@ class RunRecord:
     ) -> None:
         self.run_id: str | None = None
         self.error: Exception | None = None
-        self._start = start_entry(experiment, run_name, flatten(params), tags or {}) | {"at_ms": _now_ms()}
+        # Parts that an experiment does not have would only fill MLflow's tables.
+        given = {name: value for name, value in params.items() if value is not None}
+        self._start = start_entry(experiment, run_name, flatten(given), tags or {}) | {"at_ms": _now_ms()}
         self._question = str(params.get("question") or "")
         self._client: MlflowClient | None = None
         self._new: deque[Entry] = deque()
