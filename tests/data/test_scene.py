@@ -107,7 +107,7 @@ def test_the_haar_cascade_finds_most_drawn_faces_that_stand_still() -> None:
         config, lambda image: cascade.detectMultiScale(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), 1.1, 3)
     )
 
-    assert there >= 20
+    assert there >= 8
     assert found / there > 0.5
 
 
