@@ -72,6 +72,11 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     )
 
 
+def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
+    """The roles of reStructuredText in docstrings are for editors; a page needs the name alone."""
+    return re.sub(r":\w+:<code>~?", "<code>", html)
+
+
 def _commands() -> str:
     lines = []
     for name, command in sorted(cli.commands.items()):

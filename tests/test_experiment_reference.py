@@ -16,7 +16,7 @@ def test_every_part_stands_under_its_dotted_path():
 def test_a_setting_has_its_type_its_default_and_its_meaning():
     settings = {setting.key: setting for setting in settings_of(LiveConfig)}
 
-    assert settings["duration_s"].kind == "float | None"
+    assert settings["duration_s"].kind == "float or None"
     assert settings["duration_s"].default == "null"
     assert settings["duration_s"].meaning.startswith("stop after this long")
     assert (settings["cameras"].default, settings["camera"].default) == ("", "as below")

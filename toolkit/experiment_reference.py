@@ -57,7 +57,8 @@ def as_markdown() -> str:
         lines += [f"## {f'`{path}`' if path else 'The whole'}", "", _plain(first), ""]
         lines += ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
         for setting in settings_of(kind):
-            cells = (f"`{setting.key}`", f"`{setting.kind}`", f"`{setting.default}`", setting.meaning)
+            default = f"`{setting.default}`" if setting.default else "needed"
+            cells = (f"`{setting.key}`", f"`{setting.kind}`", default, setting.meaning)
             lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
         lines.append("")
     return "\n".join(lines)
@@ -73,12 +74,14 @@ def _within(hint: Any) -> Iterator[Any]:
 def _shown_type(hint: Any) -> str:
     if isinstance(hint, type) and not typing.get_args(hint):
         return hint.__name__
-    return re.sub(r"\b(typing|collections\.abc|toolkit(\.\w+)*)\.", "", str(hint)).replace("NoneType", "None")
+    text = re.sub(r"\b(typing|collections\.abc|toolkit(\.\w+)*)\.", "", str(hint))
+    # A bar would end the cell of a table.
+    return text.replace("NoneType", "None").replace(" | ", " or ")
 
 
 def _default(field: dataclasses.Field[Any]) -> str:
     if field.default is not dataclasses.MISSING:
-        return "null" if field.default is None else str(field.default)
+        return "null" if field.default is None else str(field.default) or '""'
     if field.default_factory is dataclasses.MISSING:
         return ""
     made = field.default_factory()
