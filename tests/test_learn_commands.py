@@ -61,6 +61,7 @@ def test_a_folder_becomes_a_pack_and_the_pack_a_model_and_the_run_is_recorded(
     result = json.loads((tmp_path / "trained.json").read_text())
     assert (result["data_sha256"], result["best_epoch"]) == (report["sha256"], 1)
     assert "best epoch 1: out/best.safetensors" in trained.stdout
+    assert f"{result['epochs'][0]['val/age_mae_years']:.2f} years off" in trained.stderr
     client = MlflowClient()
     run = client.get_run(result["mlflow_run_id"])
     assert run.data.metrics["val/gender_accuracy"] == result["epochs"][0]["val/gender_accuracy"]

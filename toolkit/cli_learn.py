@@ -163,9 +163,10 @@ def _steps() -> Iterator[tuple[_OnProgress, _OnEpoch]]:
 
 def _epoch_line(epoch: int, metrics: dict[str, float]) -> str:
     return (
-        f"epoch {epoch}: loss {metrics['train/loss']:.3f}, "
+        f"epoch {epoch}: loss {metrics['train/loss']:.3f}; "
         f"validation gender {metrics['val/gender_accuracy']:.1%}, "
-        f"age group {metrics['val/age_group_accuracy']:.1%}, {metrics['train/images_per_s']:.0f} images/s"
+        f"age group {metrics['val/age_group_accuracy']:.1%}, "
+        f"{metrics['val/age_mae_years']:.2f} years off; {metrics['train/images_per_s']:.0f} images/s"
     )
 
 
