@@ -78,6 +78,23 @@ def test_a_looped_scene_has_a_truth_that_goes_on() -> None:
     assert source.truth.at(1.4) == source.truth.at(0.4) != ()
 
 
+def test_through_a_real_server_every_frame_says_when_it_was_filmed() -> None:
+    source = open_source(f"{_ADDRESS}&through=rtsp")
+
+    frames = list(iter(source.read, None))
+    source.close()
+
+    assert source.is_live
+    assert [f.captured_at - f.media_time_s for f in frames] == pytest.approx([source.epoch_at] * len(frames))
+    indices = [source.truth.index_at(frame.media_time_s) for frame in frames]
+    assert len(frames) >= 5
+    assert indices == sorted(set(indices))
+    film = list(iter(open_source(_ADDRESS).read, None))
+    for frame, index in zip(frames, indices, strict=True):
+        assert np.array_equal(frame.image, film[index].image)
+        assert index == 0 or not np.array_equal(frame.image, film[index - 1].image)
+
+
 def test_pictures_without_a_codec_are_played_too() -> None:
     frames = list(iter(open_source(f"{_ADDRESS}&codec=none").read, None))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,12 +14,17 @@ from toolkit.data.scenes.address import is_scene, parse_scene
 from toolkit.data.scenes.film import Progress, SceneFiles
 from toolkit.data.scenes.kept import kept_scene
 from toolkit.errors import ConfigError, DataError, SourceError
+from toolkit.live.network import NetworkSource
+from toolkit.live.reading import InterruptibleSource, Picture, SourceHealth
 from toolkit.live.recorded import RecordedSource, Reel, VideoReel, WaitFor
-from toolkit.records import Pixels
+from toolkit.records import Frame, Pixels
+from toolkit.rtsp.process import CameraProcess
 from toolkit.truth import Truth
 
 # As of films: who is too slow for the pace falls no further behind.
 _MOST_BEHIND_S = 1.0
+
+_BEGINS_AFTER_S = 0.5
 
 
 class SceneSource(RecordedSource):
@@ -64,6 +70,81 @@ class SceneSource(RecordedSource):
         return self._started_at
 
 
+class SentSceneSource(InterruptibleSource):
+    """One camera of a scene through a real RTSP server in a process of its own: the network is in it as well.
+
+    As of :class:`SceneSource`, ``captured_at - media_time_s`` is one number, :attr:`epoch_at`: what the way
+    takes is latency.
+
+    Attributes:
+        truth: who is to be seen, at every time.
+        files: of the scene.
+        epoch_at: monotonic seconds at which the scene's time was 0.
+    """
+
+    is_live = True
+
+    def __init__(self, camera: str, address: str, files: SceneFiles, number: int, *, loop: bool) -> None:
+        super().__init__(camera, address)
+        self.files = files
+        truth = files.truth(number)
+        self.truth: Truth = truth.looped() if loop else truth
+        self.fps = files.config.frames_per_s
+        self._ends_s = float("inf") if loop else truth.duration_s
+        self._first: int | None = None
+        self._server = CameraProcess(files.film(number))
+        self._server.start()
+        try:
+            # So that who opens it at once sees it from the beginning.
+            self.epoch_at = time.monotonic() + _BEGINS_AFTER_S
+            self._server.begin(self.epoch_at)
+            self._sent = NetworkSource(camera, self._server.url)
+        except BaseException:
+            self._server.kill()
+            raise
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height of the pictures in pixels."""
+        return self.files.config.size_wh
+
+    def health(self) -> SourceHealth:
+        """See :class:`SourceHealth`."""
+        return self._sent.health()
+
+    def close(self) -> None:
+        """End a waiting ``read`` within a second, and end the server; may be called again."""
+        self._sent.close()
+        super().close()
+
+    def _next_picture(self) -> Picture | None:
+        frame = self._sent.read()
+        if frame is None:
+            return None
+        media_time_s = self._filmed_s(frame)
+        if media_time_s >= self._ends_s:
+            return None
+        return Picture(self.epoch_at + media_time_s, media_time_s, frame.pixels)
+
+    def _filmed_s(self, frame: Frame) -> float:
+        """The scene's time at which a picture was filmed, from its stamp, which counts from the second one.
+
+        The first one has none. It is a key frame, of which there is one each second, and it came out when the
+        second one did.
+        """
+        frames_per_s = self.files.config.frames_per_s
+        if frame.media_time_s is None or self._first is None:
+            key_every = max(1, round(frames_per_s))
+            came = (frame.captured_at - self.epoch_at) * frames_per_s
+            self._first = max(0, math.floor((came - 0.5) / key_every)) * key_every
+            return self._first / frames_per_s
+        return (self._first + 1 + round(frame.media_time_s * frames_per_s)) / frames_per_s
+
+    def _release(self) -> None:
+        self._sent.close()
+        self._server.kill()
+
+
 def open_scene(
     address: str,
     *,
@@ -72,13 +153,13 @@ def open_scene(
     loop: bool = False,
     decode_threads: int | None = None,
     clock: Callable[[], float] = time.monotonic,
-) -> SceneSource:
+) -> SceneSource | SentSceneSource:
     """Open one camera of a scene; one that was never played before is composed first, which takes seconds.
 
     Args:
         address: see :func:`toolkit.data.scenes.address.parse_scene`.
         camera: name that the frames carry.
-        realtime: keep the scene's pace, as a camera does.
+        realtime: keep the scene's pace, as a camera does; one that is sent over RTSP knows no other.
         loop: begin again at its end.
         decode_threads: FFmpeg's threads; None takes as many as there are cores.
         clock: monotonic seconds.
@@ -91,6 +172,8 @@ def open_scene(
         files = kept_scene(config)
     except (ConfigError, DataError) as error:
         raise SourceError(str(error)) from error
+    if config.through == "rtsp":
+        return SentSceneSource(camera, address, files, number, loop=loop)
     settings: dict[str, Any] = {"realtime": realtime, "loop": loop, "clock": clock}
     return SceneSource(camera, address, files, number, decode_threads=decode_threads, **settings)
 

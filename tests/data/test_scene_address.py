@@ -37,6 +37,7 @@ def test_every_scene_by_name_is_one_that_can_be_made(name: str) -> None:
         ("scene:hall?face_px=80-40", "face_px goes from 8 or more"),
         ("scene:hall?ways=up", "ways must be one of across, towards, stand, mixed"),
         ("scene:hall?width=333", "even"),
+        ("scene:hall?through=rtsp&jitter_s=1", "through rtsp goes H.264 as it comes"),
         ("scene:hall?camera=2", "cameras 1 to 1, got camera=2"),
     ],
 )

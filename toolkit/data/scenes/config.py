@@ -17,6 +17,9 @@ Place = Literal["hall", "street", "room"]
 Codec = Literal["none", "h264"]
 """As it was composed, or through the codec that cameras use."""
 
+Through = Literal["file", "rtsp"]
+"""How pictures come to whoever looks: from their film, or from a server as from a camera on the network."""
+
 _MOST_PIXELS = 3840 * 2160
 
 
@@ -54,6 +57,7 @@ class SceneConfig:
         jitter_s: mean delay of a frame on its way, beside the least one.
         gap_s: how long the way is blocked from time to time; what was held up then arrives at once.
         gap_every_s: how often.
+        through: see :data:`Through`; jitter and gaps are those of a film.
 
     Raises:
         ConfigError: a value is out of its range; the text tells it.
@@ -87,6 +91,7 @@ class SceneConfig:
     jitter_s: float = 0.0
     gap_s: float = 0.0
     gap_every_s: float = 5.0
+    through: Through = "file"
 
     def __post_init__(self) -> None:
         # An address writes one number where faces have one size.
@@ -96,12 +101,14 @@ class SceneConfig:
             value = getattr(self, name)
             if not least <= value <= most:
                 raise ConfigError(f"{name} must be {least:g} to {most:g}, got {value:g}")
-        for name, kind in (("place", Place), ("ways", Ways), ("codec", Codec)):
+        for name, kind in (("place", Place), ("ways", Ways), ("codec", Codec), ("through", Through)):
             if getattr(self, name) not in get_args(kind):
                 raise ConfigError(
                     f"{name} must be one of {', '.join(get_args(kind))}, got {getattr(self, name)!r}"
                 )
         self._check_sizes()
+        if self.through == "rtsp" and (self.codec == "none" or self.jitter_s or self.gap_s):
+            raise ConfigError("through rtsp goes H.264 as it comes: leave codec=none, jitter_s and gap_s out")
 
     def _check_sizes(self) -> None:
         if self.width % 2 or self.height % 2 or self.width * self.height > _MOST_PIXELS:

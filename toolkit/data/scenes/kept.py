@@ -23,6 +23,9 @@ _VERSION = 1
 # Scenes that were not used for longest go first; a minute of 720p takes some 20 MB.
 _MOST_KEPT_BYTES = 4_000_000_000
 
+# How pictures arrive does not change them.
+_SAME_PICTURES = {"jitter_s", "gap_s", "gap_every_s", "through"}
+
 
 def kept_scene(
     config: SceneConfig, on_progress: Progress = lambda done, total: None, root: Path | None = None
@@ -59,7 +62,7 @@ _writing = threading.Lock()
 
 def _digest(config: SceneConfig) -> str:
     """Names the very pictures: the settings, and what the files they name hold."""
-    values = {name: str(value) for name, value in dataclasses.asdict(config).items()}
+    values = {n: str(v) for n, v in dataclasses.asdict(config).items() if n not in _SAME_PICTURES}
     digest = hashlib.sha256(f"{_VERSION} {json.dumps(values, sort_keys=True)}".encode())
     outside = [] if config.faces is None else [find_faces(config.faces)]
     if config.backgrounds is not None:

@@ -38,7 +38,7 @@ class Scene:
 
     Attributes:
         config: what it was made of.
-        composed: how many frames were composed so far, by anybody; while a scene is played it stands still.
+        composed: how many frames were composed so far.
     """
 
     def __init__(self, config: SceneConfig) -> None:
@@ -132,7 +132,7 @@ class Scene:
             return self.camera_name(camera), self._write_camera(camera, files.film(camera), count)
 
         # Made before the threads that share them.
-        _ = self.people, self._noise_sheet
+        _ = self.people, self._noise_sheet if self.config.night else None
         with ThreadPoolExecutor(min(len(self.cameras), os.cpu_count() or 1), "scene") as pool:
             writing = [pool.submit(write, camera) for camera in self.cameras]
             try:
