@@ -85,22 +85,24 @@ def run(
     parent = sweep.wait_for_id() if sweep else None
     tags = {"mlflow.parentRunId": parent} if parent else {}
     reports: list[NotebookReport] = []
-    for number, point in enumerate(points, start=1):
-        of_point = folder if len(points) == 1 else folder / f"{number:03d}"
-        with _bar(" ".join([path.stem, *point])) as on_cell:
-            reports.append(run_notebook(path, of_point, experiment, [*settings, *point], tags, on_cell))
-        _print_report(reports[-1])
-        if reports[-1].status == "KILLED":
-            break
-    if sweep:
-        sweep.close(_worst(reports))
+    try:
+        for number, point in enumerate(points, start=1):
+            of_point = folder if len(points) == 1 else folder / f"{number:03d}"
+            with _bar(" ".join([path.stem, *point])) as on_cell:
+                reports.append(run_notebook(path, of_point, experiment, [*settings, *point], tags, on_cell))
+            _print_report(reports[-1])
+            if reports[-1].status == "KILLED":
+                break
+    finally:
+        if sweep:
+            sweep.close(_worst(reports))
     write_json(json_path, [{**asdict(r), "notebook": str(r.notebook), "html": str(r.html)} for r in reports])
     sys.exit({"FINISHED": 0, "FAILED": 1, "KILLED": 130}[_worst(reports)])
 
 
 def _worst(reports: Sequence[NotebookReport]) -> str:
     states = {report.status for report in reports}
-    return next(state for state in ("KILLED", "FAILED", "FINISHED") if state in states)
+    return next((state for state in ("KILLED", "FAILED", "FINISHED") if state in states), "FAILED")
 
 
 def _print_report(report: NotebookReport) -> None:

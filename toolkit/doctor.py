@@ -137,13 +137,13 @@ def _redis() -> Iterator[Finding]:
 def _models() -> Iterator[Finding]:
     from toolkit.models.catalogue import CATALOGUE, at_hand
 
-    weights = files("toolkit.models") / "weights" / "face_attributes.safetensors"
-    is_there = weights.is_file()
+    folder = files("toolkit.models") / "weights"
+    weights = sorted(path.name for path in folder.iterdir() if path.name.endswith(".safetensors"))
     yield Finding(
         "shipped weights",
-        "ok" if is_there else "missing",
-        "face_attributes" if is_there else "not in the package",
-        "" if is_there else "install the package anew: it carries them",
+        "ok" if weights else "missing",
+        ", ".join(name.removesuffix(".safetensors") for name in weights) or "none in the package",
+        "" if weights else "install the package anew: it carries them",
     )
     for name, model in CATALOGUE.items():
         if at_hand(name):

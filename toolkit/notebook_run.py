@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import os
 import re
@@ -11,6 +12,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from toolkit.errors import ConfigError, StoreUnavailable, ToolkitError, did_you_mean
 from toolkit.experiment import OVERRIDES, load_experiment, overrides_of
@@ -92,8 +95,6 @@ def grid_points(grid: Sequence[str]) -> list[tuple[str, ...]]:
     Raises:
         ConfigError: one is not written so.
     """
-    import yaml
-
     axes = []
     for axis in grid:
         key, equals, text = axis.partition("=")
@@ -253,8 +254,6 @@ def _metrics_of_nested(run_id: str) -> dict[str, float]:
 
 
 def _needed(name: str) -> Any:
-    import importlib
-
     try:
         return importlib.import_module(name)
     except ImportError as error:
