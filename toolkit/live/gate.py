@@ -15,7 +15,7 @@ class Gate:
     """Lets frames onto the street while it can hold them, and knows when all have left it.
 
     Those of live cameras lie in mailboxes, from which workers :meth:`take` them. Those of recordings come by
-    a :class:`WalkIn`.
+    a :class:`WayIn`.
 
     Args:
         config: see :class:`PipelineConfig`.
@@ -114,7 +114,7 @@ class Gate:
         return not lane.is_looked_at and lane.in_hand < most and self.has_room(box.newest_wins)
 
 
-class WalkIn:
+class WayIn:
     """The way onto the street for a recording: its frames are looked at by the thread that read them.
 
     There a picture still lies in the core's cache, and no other thread has to be woken for it.

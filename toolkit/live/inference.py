@@ -16,7 +16,7 @@ from toolkit.live.lane import Job
 Predict = Callable[[Sequence[np.ndarray]], Sequence[Any]]
 """Crops (H, W, 3) uint8 BGR of any sizes in, one prediction for each out; several threads call it at once."""
 
-# A full batch costs a picture less: in OpenVINO 1.5 ms in pieces of eight, where it is 1.9 in pieces of two.
+# In full batches a picture costs less: see "Live" in docs/performance.md.
 _PATIENT_WAIT = 10
 
 

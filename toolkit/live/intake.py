@@ -38,8 +38,7 @@ class Intake:
 
     Recordings are read in turns: each of many that are decoded at the same time would find its last picture
     gone from the core's cache whenever its thread goes on, and the threads would wait for each other in the
-    interpreter (with sixteen of them on two cores, a frame costs 5 % more and is switched to three times as
-    often). A live camera's turn would come too late; it has none.
+    interpreter ("Live" in ``docs/performance.md``). A live camera's turn would come too late; it has none.
 
     Args:
         waiting_frames: frames of a recording that may wait in the mailbox.

@@ -18,7 +18,7 @@ from toolkit.errors import ConfigError, SourceError
 from toolkit.live.camera import Address, Camera, CameraConfig, OpenSource
 from toolkit.live.detect import FaceDetector, WholeFrame
 from toolkit.live.finish import Finish, Listener
-from toolkit.live.gate import Gate, WalkIn
+from toolkit.live.gate import Gate, WayIn
 from toolkit.live.inference import Inference, Predict
 from toolkit.live.lane import Lane
 from toolkit.live.look import Look
@@ -281,7 +281,7 @@ class LivePipeline:
         settings = (self._camera_config, self._gate.room, self._opener, self._stages, self._turns)
         camera = Camera(name, address, *settings)
         lane = Lane(camera, FaceTracker(self.config.tracker))
-        camera.go(WalkIn(self._gate, lane, self._look_at))
+        camera.go(WayIn(self._gate, lane, self._look_at))
         return lane
 
     def _begin(self, lane: Lane) -> None:
