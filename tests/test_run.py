@@ -52,7 +52,7 @@ def test_no_command_shows_what_there_is(script: ModuleType, capsys: pytest.Captu
     assert script.main([]) == 0
 
     shown = capsys.readouterr().out
-    assert all(name in shown for name in ("demo", "test", "check", "lab", "ui"))
+    assert all(name in shown for name in ("demo", "test", "check", "lab", "docs", "ui"))
 
 
 def test_an_unknown_command_is_refused(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
