@@ -85,17 +85,18 @@ def test_real_time_cameras_are_added_until_one_is_too_many(name, small, monkeypa
 def test_the_ideal_is_that_of_one_core_after_the_other():
     rates = {"ours": 90.0, "ours-torch": 60.0, "decode-only": 300.0, "model-only": 150.0, "round-robin": 40.0}
     case = {
-        "contenders": {name: {"rate_per_s": rate} for name, rate in rates.items()},
+        "contenders": {n: {"rate_per_s": r, "rate_per_busy_core_s": r / 2} for n, r in rates.items()},
         "limits": {},
         "ratios": {"ours": "ours", "best_peer": "round-robin", "vs_limit": None, "vs_best_peer": None},
     }
 
     add_ideals({"case": case})
 
-    assert case["limits"] == {"ideal": 100.0}
+    assert case["limits"] == {"ideal": 100.0, "ideal_per_core": 50.0}
     assert case["ratios"]["vs_limit"] == 0.9
     assert case["ratios"]["vs_best_peer"] == 2.25
     assert case["ratios"]["torch_vs_best_peer"] == 1.5
+    assert case["ratios"]["vs_limit_per_core"] == 0.9
 
 
 def test_a_peer_that_is_not_installed_is_said_to_be_missing(monkeypatch):

@@ -101,19 +101,25 @@ def add_ideals(cases: dict[str, Any]) -> None:
 
     One core's time for a frame is the sum of the two, so the ideal rate is 1 / (1 / decode + 1 / model). Adds
     ``ideal`` and ``ideal-torch`` to the limits, ``vs_limit`` and, for torch, ``torch_vs_limit`` and
-    ``torch_vs_best_peer`` to the ratios.
+    ``torch_vs_best_peer`` to the ratios; and each ratio once more with ``_per_core`` behind its name, from
+    what a contender did for each second of a core it had, which other work on the machine spoils less.
     """
     for case in cases.values():
-        rates = {name: c["rate_per_s"] for name, c in case["contenders"].items() if "rate_per_s" in c}
-        limits, ratios = case["limits"], case["ratios"]
-        for ours, model, ideal, prefix in (
-            ("ours", "model-only", "ideal", ""),
-            ("ours-torch", "model-only-torch", "ideal-torch", "torch_"),
-        ):
-            if "decode-only" in rates and model in rates:
-                limits[ideal] = round(1 / (1 / rates["decode-only"] + 1 / rates[model]), 3)
-            against = {"vs_limit": limits.get(ideal), "vs_best_peer": rates.get(ratios["best_peer"])}
-            for ratio, other in against.items():
-                if ours in rates and other:
-                    ratios[prefix + ratio] = round(rates[ours] / other, 3)
-                    ratios["ours"] = "ours" if "ours" in rates else ours
+        for figure, suffix in (("rate_per_s", ""), ("rate_per_busy_core_s", "_per_core")):
+            _add_ideals(case, figure, suffix)
+
+
+def _add_ideals(case: dict[str, Any], figure: str, suffix: str) -> None:
+    rates = {name: c[figure] for name, c in case["contenders"].items() if figure in c}
+    limits, ratios = case["limits"], case["ratios"]
+    for ours, model, ideal, prefix in (
+        ("ours", "model-only", "ideal", ""),
+        ("ours-torch", "model-only-torch", "ideal-torch", "torch_"),
+    ):
+        if "decode-only" in rates and model in rates:
+            limits[ideal + suffix] = round(1 / (1 / rates["decode-only"] + 1 / rates[model]), 3)
+        against = {"vs_limit": limits.get(ideal + suffix), "vs_best_peer": rates.get(ratios["best_peer"])}
+        for ratio, other in against.items():
+            if ours in rates and other:
+                ratios[prefix + ratio + suffix] = round(rates[ours] / other, 3)
+                ratios["ours"] = "ours" if "ours" in rates else ours

@@ -15,6 +15,7 @@ from toolkit.live.pipeline import LivePipeline
 from toolkit.models.network import Classifier
 from toolkit.models.preprocess import make_batch
 from toolkit.models.runtime import Runtime, open_runtime
+from toolkit.models.runtimes.base import height_width
 from toolkit.records import FrameResult
 
 BATCH_SIZE = 32
@@ -35,7 +36,7 @@ def torch_runtime(name: str, size_px: int) -> Runtime:
 def warm(runtime: Runtime) -> Runtime:
     """The same, after a call for each of the sizes it may meet."""
     for size in (BATCH_SIZE, 3, 1):
-        runtime(np.zeros((size, runtime.size_px, runtime.size_px, 3), np.uint8))
+        runtime(np.zeros((size, *height_width(runtime.size_px), 3), np.uint8))
     return runtime
 
 
