@@ -108,7 +108,7 @@ def gpus() -> list[dict[str, Any]]:
 
 def system_metrics() -> Callable[[], dict[str, float]]:
     """Gives what tells how the machine is used, by the names of MLflow's system metrics."""
-    last = psutil.net_io_counters()
+    before = psutil.net_io_counters()
     psutil.cpu_percent()  # counts from here
 
     def sample() -> dict[str, float]:
@@ -117,9 +117,11 @@ def system_metrics() -> Callable[[], dict[str, float]]:
             "cpu_utilization_percentage": psutil.cpu_percent(),
             "system_memory_usage_megabytes": memory.used / 1e6,
             "system_memory_usage_percentage": memory.percent,
-            "network_receive_megabytes": (network.bytes_recv - last.bytes_recv) / 1e6,
-            "network_transmit_megabytes": (network.bytes_sent - last.bytes_sent) / 1e6,
         }
+        # A container may have no network at all.
+        if before is not None and network is not None:
+            told["network_receive_megabytes"] = (network.bytes_recv - before.bytes_recv) / 1e6
+            told["network_transmit_megabytes"] = (network.bytes_sent - before.bytes_sent) / 1e6
         for number, gpu in enumerate(gpus()):
             told[f"gpu_{number}_utilization_percentage"] = 100 * gpu["busy_fraction"]
             told[f"gpu_{number}_memory_usage_megabytes"] = gpu["memory_mb"]

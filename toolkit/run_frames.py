@@ -235,7 +235,8 @@ def _row(run: Run, experiments: dict[str, str]) -> dict[str, object]:
     info = run.info
     seconds = None if info.end_time is None else (info.end_time - info.start_time) / 1000
     return {
-        "run": info.run_name,
+        # Other programs' runs may have no name.
+        "run": info.run_name or info.run_id[:8],
         "experiment": experiments[info.experiment_id],
         "status": info.status,
         "started": pd.Timestamp(info.start_time, unit="ms", tz="UTC"),
