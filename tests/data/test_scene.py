@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -212,6 +213,22 @@ def test_a_scene_that_could_not_be_finished_leaves_nothing(tmp_path: Path) -> No
         kept_scene(_SMALL, give_up, root=tmp_path)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_scenes_that_were_not_used_for_longest_are_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs = [replace(_SMALL, seconds=0.2, seed=seed) for seed in (1, 2, 3)]
+    first, second = (kept_scene(config, root=tmp_path) for config in configs[:2])
+    os.utime(second.folder, (1.0, 1.0))
+    left_over = tmp_path / "abc.1.part"
+    left_over.mkdir()
+    os.utime(left_over, (1.0, 1.0))
+
+    monkeypatch.setattr("toolkit.data.scenes.kept._MOST_KEPT_BYTES", 2.5 * first.film().stat().st_size)
+    third = kept_scene(configs[2], root=tmp_path)
+
+    assert {path.name for path in tmp_path.iterdir()} == {first.folder.name, third.folder.name}
 
 
 def test_when_one_camera_cannot_be_written_the_others_give_up(

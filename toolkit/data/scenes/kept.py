@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import platformdirs
@@ -22,6 +24,8 @@ _VERSION = 1
 
 # Scenes that were not used for longest go first; a minute of 720p takes some 20 MB.
 _MOST_KEPT_BYTES = 4_000_000_000
+
+_LEFT_OVER_AFTER_S = 24 * 3600.0
 
 # How pictures arrive does not change them.
 _SAME_PICTURES = {"jitter_s", "gap_s", "gap_every_s", "through"}
@@ -84,9 +88,15 @@ def _put_in_place(part: Path, folder: Path) -> None:
 
 
 def _forget_the_oldest(root: Path, but: Path) -> None:
-    folders = sorted((f for f in root.iterdir() if f.is_dir()), key=lambda f: f.stat().st_mtime, reverse=True)
+    """Let scenes go that were not used for longest, and what a run that was killed had begun to write."""
     kept_bytes = 0
-    for folder in folders:
-        kept_bytes += sum(path.stat().st_size for path in folder.iterdir())
-        if kept_bytes > _MOST_KEPT_BYTES and folder != but and not folder.name.endswith(".part"):
-            shutil.rmtree(folder, ignore_errors=True)
+    # Another process may be tidying as well.
+    with contextlib.suppress(FileNotFoundError):
+        folders = sorted(root.iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
+        for folder in folders:
+            kept_bytes += sum(path.stat().st_size for path in folder.iterdir())
+            is_part = folder.suffix == ".part"
+            is_left_over = is_part and time.time() - folder.stat().st_mtime > _LEFT_OVER_AFTER_S
+            is_too_much = not is_part and folder != but and kept_bytes > _MOST_KEPT_BYTES
+            if is_left_over or is_too_much:
+                shutil.rmtree(folder, ignore_errors=True)
