@@ -46,7 +46,6 @@ class TaskStreams:
         results_expire_s: results that nobody fetches are deleted after this time.
     """
 
-    _read_up_to: bytes
     _has_read: list[bytes]
 
     def __init__(
@@ -72,7 +71,7 @@ class TaskStreams:
 
     @property
     def result_key(self) -> str:
-        """Key of the list on which results for this process are put."""
+        """Key of the stream on which results for this process are put."""
         if os.getpid() != self._pid:
             self._become_new()
         return self._result_key
@@ -252,8 +251,8 @@ class TaskStreams:
     def next_results(self, timeout_s: float) -> tuple[list[bytes], bool]:
         """Read the next results for this process, oldest first; wait up to ``timeout_s`` for the first ones.
 
-        Not safe to use from several threads. What it gave is deleted by the next call, so that what was lost
-        on its way with a connection is read again.
+        For one thread at a time. What a call gave is deleted by the next one, so that what was lost on its
+        way with a connection is read again.
 
         Returns:
             The results, and whether more may be there already.
@@ -261,14 +260,13 @@ class TaskStreams:
         key = self.result_key
         wait_ms = _ms(min(timeout_s, BLOCK_S))
         block = ["BLOCK", wait_ms] if wait_ms else []
-        read = ("XREAD", "COUNT", _READ_AT_ONCE, *block, "STREAMS", key, self._read_up_to)
+        read = ("XREAD", "COUNT", _READ_AT_ONCE, *block, "STREAMS", key, "0")
         if self._has_read:
             _, answer = self._connection.call_all([("XDEL", key, *self._has_read), read])
         else:
             answer = self._connection.call(*read)
         entries = answer[0][1] if answer else []
         self._has_read = [entry_id for entry_id, _ in entries]
-        self._read_up_to = self._has_read[-1] if entries else self._read_up_to
         results = [result for _, fields in entries for packed in fields[1::2] for result in unpack(packed)]
         return results, len(entries) == _READ_AT_ONCE
 
@@ -279,7 +277,7 @@ class TaskStreams:
         self._numbers = itertools.count(1)
         self._consumer = f"{socket.gethostname()}-{self._pid}-{self._prefix}"
         self._result_key = f"{self._keys[0].rsplit(':', 2)[0]}:results:{self._prefix}"
-        self._read_up_to, self._has_read = b"0", []
+        self._has_read = []
 
     def _stale_ms(self) -> int:
         """The lease when it is time to look for tasks of dead workers; else 0, as looking costs."""
