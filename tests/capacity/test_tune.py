@@ -13,6 +13,7 @@ from toolkit.errors import ConfigError
 from toolkit.experiment import LiveConfig
 
 GRID = {"pipeline.search_every": [1, 2, 3], "pipeline.batch_size": [32, 8]}
+LIVE = LiveConfig({"view": "x"})
 CAPACITY = CapacityConfig(most_cameras=64, runs=1, confirm_runs=3)
 
 
@@ -50,13 +51,14 @@ def knee(settings):
 
 def tuned(tmp_path, machines, **settings):
     journal = Journal(machines, tmp_path / "tuning.json", {"asked": settings})
-    return tune(journal, TuneConfig(grid=GRID, **settings), CAPACITY), journal
+    config = TuneConfig(grid=GRID, **settings)
+    return tune(journal, candidates(config, LIVE), config, CAPACITY), journal
 
 
 def test_the_best_settings_that_still_see_enough_are_found(tmp_path):
     result, _ = tuned(tmp_path, machine_of(knee, blind=(3,)))
 
-    assert result["settings"] == {"pipeline.search_every": 2, "pipeline.batch_size": 32}
+    assert result["settings"] == {"pipeline.search_every": 2}
     assert (result["tuned"]["cameras"], result["defaults"]["cameras"]) == (15, 10)
     assert result["ratio"] == 1.5
     assert result["rounds"][-1][0]["settings"] == result["settings"]
@@ -109,12 +111,31 @@ def test_a_tuning_that_was_broken_off_goes_on_without_doing_anything_twice(tmp_p
         Journal(refuse, tmp_path / "tuning.json", {"asked": "else"})
 
 
-def test_a_large_grid_is_tried_in_part_and_the_defaults_always(tmp_path):
-    chosen = candidates(TuneConfig(candidates=8))
+def test_every_change_is_tried_alone_and_as_many_together_as_there_is_room_for():
+    config = TuneConfig(grid=GRID, candidates=6)
+    few = candidates(config, LIVE)
 
-    assert len(chosen) == 8
-    assert chosen[0] == {}
-    assert chosen == candidates(TuneConfig(candidates=8)) != candidates(TuneConfig(candidates=8, seed=1))
+    assert few[:4] == [
+        {},
+        {"pipeline.search_every": 2},
+        {"pipeline.search_every": 3},
+        {"pipeline.batch_size": 8},
+    ]
+    assert few[4:] == [
+        {"pipeline.search_every": 2, "pipeline.batch_size": 8},
+        {"pipeline.search_every": 3, "pipeline.batch_size": 8},
+    ]
+    many = candidates(TuneConfig(), LIVE)
+    assert len(many) == 16
+    assert many == candidates(TuneConfig(), LIVE) != candidates(TuneConfig(seed=1), LIVE)
+
+
+def test_what_stands_already_is_no_change():
+    thrifty = with_settings(LIVE, {"pipeline.search_every": 2})
+
+    tried = candidates(TuneConfig(grid={"pipeline.search_every": [1, 2]}), thrifty)
+
+    assert tried == [{}, {"pipeline.search_every": 1}]
 
 
 def test_the_grid_is_checked_before_anything_is_measured():

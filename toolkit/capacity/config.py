@@ -104,7 +104,8 @@ class TuneConfig:
 
     Attributes:
         grid: dotted keys of the live settings, each with the values to try.
-        candidates: combinations that are tried, the defaults among them.
+        candidates: how many are tried: the defaults, each change alone, and as many together as there is room
+            for.
         cameras: tune for so many; None for as many as can be.
         seed: of the choice, where the grid has more combinations.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.capacity.config import CapacityConfig, TuneConfig
-from toolkit.capacity.grid import Settings, candidates
+from toolkit.capacity.grid import Settings
 from toolkit.capacity.run import RunCameras, load_trials, save_trials, search, summary
 
 MachineOf = Callable[[Settings], RunCameras]
@@ -56,8 +56,10 @@ class Journal:
         return self._known[key]
 
 
-def tune(journal: Journal, config: TuneConfig, capacity: CapacityConfig) -> dict[str, Any]:
-    """Find the settings, and measure them and the defaults afresh.
+def tune(
+    journal: Journal, tried: Sequence[Settings], config: TuneConfig, capacity: CapacityConfig
+) -> dict[str, Any]:
+    """Find the best of the settings to be tried, and measure them and the defaults afresh.
 
     1. Without ``config.cameras``: roughly, how many cameras the defaults carry.
     2. Rounds at half of that number, then three quarters, then all of it (with ``config.cameras`` always at
@@ -75,7 +77,7 @@ def tune(journal: Journal, config: TuneConfig, capacity: CapacityConfig) -> dict
     Optimization, AISTATS 2016, with more load from round to round instead of more time.
     """
     cameras = config.cameras or max(1, _rough(journal, capacity))
-    left = candidates(config)
+    left = list(tried)
     rounds: list[list[dict[str, Any]]] = []
     told_of: dict[str, list[dict[str, Any]]] = {}
     while len(left) > 1:
