@@ -381,13 +381,16 @@ def test_an_interrupt_while_it_is_watched_ends_the_run(dashboard, monkeypatch):
     assert not board.is_running
 
 
-def test_the_cameras_of_a_run_that_uses_all_cores_are_drawn_less_often(dashboard):
+def test_a_run_that_is_short_of_time_is_drawn_less_often(dashboard):
     board = dashboard(door=[endless()])
     board.start()
     board.watch(0.3)
     screen = board._screen
 
-    screen._seen = {"resources": {"cpu_cores_used": 2.0, "cpu_cores": 2}}
-    assert screen._pause_s(0.01) == pytest.approx(0.25)
-    screen._seen = {"resources": {"cpu_cores_used": 1.0, "cpu_cores": 2}}
-    assert screen._pause_s(0.01) == 0.0
+    def pause_s(cores: float) -> float:
+        screen._seen = {"resources": {"cpu_cores_used": cores, "cpu_cores": 2}}
+        screen._is_short = screen._is_short_of_time(screen._seen["resources"])
+        return screen._pause_s(0.01)
+
+    board.stop()
+    assert (pause_s(cores=1.0), pause_s(cores=2.0)) == (0.0, pytest.approx(0.25))

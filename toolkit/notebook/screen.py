@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from toolkit.live.source import is_live_address
 from toolkit.live_run import LiveRun
 from toolkit.notebook.panel import Panel
 from toolkit.notebook.runs import camera_table, machine_line, place_table, stage_table
@@ -13,11 +14,11 @@ from toolkit.notebook.state import DashboardState
 from toolkit.notebook.trends import Trends, WatchedResults
 from toolkit.notebook.wall import Wall
 
-_SHARE_WHEN_BUSY = 0.02
-"""Of all cores: what drawing the wall may take from a run that uses them all."""
+_SHARE_WHEN_SHORT = 0.02
+"""Of a run's CPU time: what drawing it may take while the run is short of time itself."""
 
-_BUSY_FROM = 0.85
-"""A run that uses so much of its cores has none to give away."""
+_SHORT_FROM = 0.85
+"""A run that uses so much of its cores has no time to give away."""
 
 
 class Screen:
@@ -28,8 +29,8 @@ class Screen:
         results: the listener of that run.
         panel: where it is drawn.
         width_px: of the wall.
-        pictures_per_s: most pictures of the wall a second. There are fewer while the run uses all cores, and
-            where drawing takes longer than the time between two.
+        pictures_per_s: most pictures of the wall a second. There are fewer while the run is short of time:
+            when it uses all cores, or plays recordings as fast as it can.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Screen:
         self._period_s = 1 / pictures_per_s
         self._trends = Trends()
         self._seen: Mapping[str, Any] = {}
+        self._is_short = False
         self._next_at = time.monotonic()
 
     def draw(self) -> float:
@@ -53,21 +55,27 @@ class Screen:
         jpeg = self.wall.jpeg_if_new(self.states, self._panel.controls.blur_toggle.value)
         if jpeg is not None:
             self._panel.wall_image.value = jpeg
-        took_s, cpu_s = time.monotonic() - began, time.thread_time() - cpu_began_s
         if self._run.newest is not self._seen:
             self._seen = self._run.newest
+            self._is_short = self._is_short_of_time(self._seen["resources"])
             self._draw_numbers(self._seen)
-        now = time.monotonic()
+        now, cpu_s = time.monotonic(), time.thread_time() - cpu_began_s
         # Rests at least as long as it draws: where drawing is slow, the run needs the cores more.
-        self._next_at = max(self._next_at + self._period_s, now + took_s, began + self._pause_s(cpu_s))
+        self._next_at = max(self._next_at + self._period_s, now + (now - began), began + self._pause_s(cpu_s))
         return self._next_at - now
 
     def _pause_s(self, cpu_s: float) -> float:
-        """From one drawing to the next, if it is to leave the cores to a run that uses them all."""
-        used = self._seen.get("resources", {})
-        if not used or used["cpu_cores_used"] < _BUSY_FROM * used["cpu_cores"]:
+        """From one drawing to the next, if it is to leave the cores to a run that is short of time."""
+        if not self._is_short:
             return 0.0
-        return cpu_s / (_SHARE_WHEN_BUSY * used["cpu_cores"])
+        # In its first second the run has not been seen to use anything.
+        return min(cpu_s / (_SHARE_WHEN_SHORT * max(self._seen["resources"]["cpu_cores_used"], 0.1)), 1.0)
+
+    def _is_short_of_time(self, used: Mapping[str, Any]) -> bool:
+        live = self._run.live
+        if not live.camera.realtime and not all(map(is_live_address, live.cameras.values())):
+            return True
+        return used["cpu_cores_used"] >= _SHORT_FROM * used["cpu_cores"]
 
     def _draw_numbers(self, statistics: Mapping[str, Any]) -> None:
         elapsed_s = self._run.elapsed_s
