@@ -11,7 +11,7 @@ import numpy as np
 from toolkit.errors import ShapeError
 
 MATCH_IOU = 0.5
-"""A found box is a face's when they overlap by so much: the usual bound, that of Pascal VOC and WIDER FACE."""
+"""A found box is a face's when they overlap by so much: the usual bound, of Pascal VOC and WIDER FACE."""
 
 _NOBODY = np.zeros((0, 4), np.float32)
 _INSIDE = 0.5
@@ -147,7 +147,7 @@ def score_detector(
         ``pictures``, ``faces``, ``average_precision``, ``recall`` by rate, and under ``by_size_px`` the same
         for every range of sizes, and from the third bound on (``"24+"``).
     """
-    ranges = {f"{low:g}-{high:g}": (low, high) for low, high in zip(sizes_px, sizes_px[1:], strict=False)}
+    ranges = {f"{low:g}-{high:g}": (low, high) for low, high in pairwise(sizes_px)}
     ranges |= {f"{sizes_px[-1]:g}+": (sizes_px[-1], float("inf"))}
     ranges |= {f"{sizes_px[2]:g}+": (sizes_px[2], float("inf"))} if len(sizes_px) > 3 else {}
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from toolkit.errors import ModelError
-from toolkit.models.runtimes.base import Outputs, Runtime
+from toolkit.models.runtimes.base import Outputs, Runtime, Size, height_width
 
 SIZES = (8, 4, 2, 1)
 """Batches it is compiled for. With the size left open a picture takes a third to a half longer, and one batch
@@ -29,7 +29,7 @@ class OpenVinoRuntime(Runtime):
 
     Args:
         model: an ONNX file, or OpenVINO's own .xml with its .bin.
-        size_px: side of its pictures.
+        size_px: of its pictures.
         threads: pieces that run at the same time.
 
     Raises:
@@ -39,7 +39,7 @@ class OpenVinoRuntime(Runtime):
     name = "openvino"
     precision = "f32"
 
-    def __init__(self, model: Path, size_px: int, threads: int) -> None:
+    def __init__(self, model: Path, size_px: Size, threads: int) -> None:
         super().__init__(size_px, threads)
         settings = {
             "INFERENCE_NUM_THREADS": threads,
@@ -53,7 +53,7 @@ class OpenVinoRuntime(Runtime):
         try:
             read = core.read_model(model)
             for size in SIZES:
-                read.reshape([size, size_px, size_px, 3])
+                read.reshape([size, *height_width(size_px), 3])
                 compiled = core.compile_model(read, "CPU", settings)
                 self._idle[size] = queue.SimpleQueue()
                 for _ in range(threads):
