@@ -26,6 +26,9 @@ from toolkit.live.source import Address, Source, open_source
 # Cameras begin within so much of each other: what they see in this last moment is not scored.
 _EDGE_S = 0.1
 
+_LATEST_START_S = 0.04
+"""A frame of 25 a second: beginnings spread over more would say nothing new."""
+
 
 class Machine:
     """This machine, with a detector and a model that are loaded once, under any number of cameras.
@@ -94,7 +97,7 @@ class Machine:
     def _opener(self, names: list[str], number: int) -> Any:
         """Opens films whose cameras begin at moments of their own, as real cameras do."""
         rng = np.random.default_rng((self._config.seed, number, len(names)))
-        after_s = dict(zip(names, rng.uniform(0, 0.04, len(names)).tolist(), strict=True))
+        after_s = dict(zip(names, rng.uniform(0, _LATEST_START_S, len(names)).tolist(), strict=True))
         # As many as the street would take: opened by another hand, it cannot say so itself.
         threads = max(1, (self._live.pipeline.workers or usable_cores()) // len(names))
         return partial(_open_later, after_s, threads)
