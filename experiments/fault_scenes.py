@@ -5,9 +5,10 @@
 Four cameras of one scene, each an RTSP server in a process of its own that shows what is on now, run through
 one street. While nothing is broken, what is on the screens is held against the truth, second by second; then
 the same seconds with a camera that dies, one that freezes, one that floods the street, and, with the model
-behind a queue, with Redis killed. Told is how far gender accuracy and the share of faces found fall below the
-whole run of the same seconds, and how long after the end of the fault they are back. Set TOOLKIT_DATA for
-real faces; drawn ones are found and followed alike, but the model's words about them mean little.
+behind a queue, with Redis killed. Told is how far gender accuracy falls below the whole run of the same
+seconds, on the camera that is broken and on its neighbours, and how long after the end of the fault it is
+back. Set TOOLKIT_DATA for real faces; drawn ones are found and followed alike, but what the model says of
+them means little.
 """
 
 from __future__ import annotations
@@ -55,7 +56,10 @@ VICTIM = "camera-1"
 BACK_WITHIN = 0.1
 ANSWER_TIMEOUT_S = 3.0
 FLOOD_FRAMES_PER_S = 90.0
-MEASURES = ("gender_accuracy", "detection_recall", "staleness_ms")
+WHO = ("victim", "neighbours")
+
+Seconds = dict[str, list[dict[str, Any]]]
+"""Rows of :func:`over_time`, of the camera that is broken and of its neighbours."""
 
 
 @dataclass(frozen=True)
@@ -185,8 +189,8 @@ def behind_a_queue(predict: Predict) -> Iterator[tuple[Predict, RedisServer, str
         server.stop()
 
 
-def run_case(case: Case, config: FaultScenes, files: SceneFiles, flood: Path, live: LiveConfig) -> list[dict]:
-    """Run the scene once with one fault; the second-by-second rows of :func:`over_time`."""
+def run_case(case: Case, config: FaultScenes, files: SceneFiles, flood: Path, live: LiveConfig) -> Seconds:
+    """Run the scene once with one fault, and score it second by second."""
     predict: Predict = make_predictor(live)
     with ExitStack() as stack:
         server, url = None, ""
@@ -212,42 +216,46 @@ def run_case(case: Case, config: FaultScenes, files: SceneFiles, flood: Path, li
         case.end(world)
         _wait_until(epoch_at + config.seconds)
     window = (config.from_s, config.seconds)
-    seen = [align(f"camera-{n}", files.truth(n).looped(), screens.answers, *window) for n in numbers]
-    return over_time(seen)
+    victim, *neighbours = (
+        align(f"camera-{n}", files.truth(n).looped(), screens.answers, *window) for n in numbers
+    )
+    return {"victim": over_time([victim]), "neighbours": over_time(neighbours)}
 
 
 def _wait_until(at: float) -> None:
     threading.Event().wait(max(0.0, at - time.monotonic()))
 
 
-def fall_and_return(rows: Sequence[Mapping], whole: Sequence[Mapping], config: FaultScenes) -> dict[str, Any]:
-    """How far each share fell below the same second of the whole run, and how soon after that it was back.
+def fall_and_return(rows: Seconds, whole: Seconds, config: FaultScenes) -> dict[str, Any]:
+    """How far gender accuracy fell below the same second of the whole run, and how soon it was back.
 
     It is back with the first second after the fault from which on it stays within :data:`BACK_WITHIN` of the
     whole run for two seconds; None where it never is.
     """
     ends_s = config.breaks_at_s + config.broken_s
     told: dict[str, Any] = {}
-    for measure in ("gender_accuracy", "detection_recall"):
+    for who in WHO:
+        then = {row["time_s"]: row["gender_accuracy"] for row in whole[who]}
         pairs = [
-            (row["time_s"], reference[measure] - row[measure])
-            for row, reference in zip(rows, whole, strict=True)
-            if None not in (row[measure], reference[measure])
+            (row["time_s"], then[row["time_s"]] - row["gender_accuracy"])
+            for row in rows[who]
+            if None not in (row["gender_accuracy"], then.get(row["time_s"]))
         ]
-        told[f"{measure}_fall"] = max(loss for at, loss in pairs if at >= config.breaks_at_s)
+        told[f"{who}_fall"] = max((loss for at, loss in pairs if at >= config.breaks_at_s), default=0.0)
         after = [(at, loss <= BACK_WITHIN) for at, loss in pairs if at >= ends_s]
         back = [at for (at, now), (_, next_) in pairwise(after) if now and next_]
-        told[f"{measure}_back_after_s"] = back[0] - ends_s if back else None
-    stale = [r["staleness_ms"] for r in rows if r["time_s"] >= config.breaks_at_s and r["staleness_ms"]]
-    return told | {"staleness_most_ms": max(stale, default=None)}
+        told[f"{who}_back_after_s"] = back[0] - ends_s if back else None
+        stale = [r["staleness_ms"] for r in rows[who] if r["time_s"] >= config.breaks_at_s]
+        told[f"{who}_stalest_ms"] = max((ms for ms in stale if ms is not None), default=None)
+    return told
 
 
-def draw(curves: Mapping[str, Sequence[Mapping]], config: FaultScenes, path: Path) -> None:
-    """Gender accuracy of all cameras, a line for each fault, over the seconds in which it is broken."""
-    figure, axes = empty_figure("seconds of the scene", "gender accuracy on the screens", height=3.6)
+def draw(curves: Mapping[str, Seconds], config: FaultScenes, path: Path) -> None:
+    """Gender accuracy of the victim, a line for each fault, over the seconds in which it is broken."""
+    figure, axes = empty_figure("seconds of the scene", "gender accuracy on its screen", height=3.6)
     axes.axvspan(config.breaks_at_s, config.breaks_at_s + config.broken_s, color="#dddddd", label="broken")
     for number, (name, rows) in enumerate(curves.items()):
-        points = [(row["time_s"] + 0.5, row["gender_accuracy"]) for row in rows if row["faces"]]
+        points = [(row["time_s"] + 0.5, row["gender_accuracy"]) for row in rows["victim"] if row["faces"]]
         axes.plot(*zip(*points, strict=True), color=COLOURS[number % len(COLOURS)], label=name)
     axes.set_ylim(0, 1)
     legend_beside(axes)
@@ -286,7 +294,7 @@ def run_all(config: FaultScenes, console: Console, json_path: Path | None, figur
         flood = kept_scene(fast).film()
     live = LiveConfig(cameras={"scene": config.scene}, detector=config.detector, checkpoint=config.checkpoint)
     needed = {"nothing, queued" if CASES[name].is_queued else "nothing" for name in config.cases}
-    curves: dict[str, list[dict]] = {}
+    curves: dict[str, Seconds] = {}
     for name in dict.fromkeys([*sorted(needed), *config.cases]):
         with console.status(f"{name}: {config.seconds:.0f} s"):
             curves[name] = run_case(CASES[name], config, files, flood, live)
@@ -302,7 +310,10 @@ def run_all(config: FaultScenes, console: Console, json_path: Path | None, figur
         record.log_metrics(
             {f"faults/{name.replace(',', '').replace(' ', '-')}/{k}": v for k, v in values.items()}
         )
-    record.log_table([{"case": n, **row} for n, rows in curves.items() for row in rows], "seconds.json")
+    seconds = [
+        {"case": name, "who": who, **row} for name, rows in curves.items() for who in WHO for row in rows[who]
+    ]
+    record.log_table(seconds, "seconds.json")
     if figure_path is not None:
         record.log_file(figure_path)
     run_id = record.close()
@@ -312,17 +323,20 @@ def run_all(config: FaultScenes, console: Console, json_path: Path | None, figur
 
 
 def _table(told: Mapping[str, Mapping[str, Any]]) -> Table:
-    table = Table(title="fall below the whole run of the same seconds, and seconds until it was back")
+    table = Table(
+        title="gender accuracy: fall below the whole run of the same seconds, and until it was back"
+    )
     table.add_column("broken")
-    for title in ("gender accuracy", "back after", "faces found", "back after", "stalest second, ms"):
-        table.add_column(title, justify="right")
+    for who in WHO:
+        for title in (who, "back after", "stalest, ms"):
+            table.add_column(title, justify="right")
     for name, values in told.items():
         cells = []
-        for measure in ("gender_accuracy", "detection_recall"):
-            back_s = values[f"{measure}_back_after_s"]
-            cells += [f"-{values[f'{measure}_fall']:.2f}", "never" if back_s is None else f"{back_s:.0f} s"]
-        stale_ms = values["staleness_most_ms"]
-        table.add_row(name, *cells, "-" if stale_ms is None else f"{stale_ms:.0f}")
+        for who in WHO:
+            back_s, stale_ms = values[f"{who}_back_after_s"], values[f"{who}_stalest_ms"]
+            cells += [f"-{values[f'{who}_fall']:.2f}", "never" if back_s is None else f"{back_s:.0f} s"]
+            cells.append("-" if stale_ms is None else f"{stale_ms:.0f}")
+        table.add_row(name, *cells)
     return table
 
 

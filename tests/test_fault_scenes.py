@@ -24,30 +24,33 @@ _EXPERIMENTS = Path(script.__file__).parent
 _CONFIG = script.FaultScenes("scene:hall", seconds=9.0, from_s=1.0, breaks_at_s=3.0, broken_s=2.0)
 
 
-def _rows(shares: list[float | None]) -> list[dict]:
-    return [
-        {"time_s": float(n), "faces": 4, "gender_accuracy": x, "detection_recall": 1.0, "staleness_ms": 100.0}
-        for n, x in enumerate(shares, start=1)
-    ]
+def _seconds(victim: list[float | None]) -> dict[str, list[dict]]:
+    def rows(shares: list[float | None]) -> list[dict]:
+        return [
+            {"time_s": float(n), "faces": 4, "gender_accuracy": share, "staleness_ms": 100.0 * n}
+            for n, share in enumerate(shares, start=1)
+        ]
+
+    return {"victim": rows(victim), "neighbours": rows([0.8] * len(victim))}
 
 
 def test_a_run_falls_below_the_whole_one_and_is_back_when_it_stays_so() -> None:
-    whole = _rows([0.9, 0.9, 0.9, 0.9, 0.9, 0.8, 0.9, 0.9])
-    broken = _rows([0.2, 0.9, 0.5, None, 0.85, 0.5, 0.85, 0.9])
+    whole = _seconds([0.9, 0.9, 0.9, 0.9, 0.9, 0.8, 0.9, 0.9])
+    broken = _seconds([0.2, 0.9, 0.5, None, 0.85, 0.5, 0.85, 0.9])
 
     told = script.fall_and_return(broken, whole, _CONFIG)
 
     # The second before the fault does not count; one good second at 5 s is not yet a return, 7 s is.
-    assert told["gender_accuracy_fall"] == pytest.approx(0.4)
-    assert told["gender_accuracy_back_after_s"] == 2.0
-    assert told["detection_recall_fall"] == 0.0
-    assert told["detection_recall_back_after_s"] == 0.0
+    assert told["victim_fall"] == pytest.approx(0.4)
+    assert told["victim_back_after_s"] == 2.0
+    assert told["victim_stalest_ms"] == 800.0
+    assert (told["neighbours_fall"], told["neighbours_back_after_s"]) == (0.0, 0.0)
 
 
 def test_who_never_comes_back_is_told_so() -> None:
-    whole, broken = _rows([0.9] * 8), _rows([0.9, 0.9, 0.1, 0.1, 0.1, 0.9, 0.1, 0.9])
+    whole, broken = _seconds([0.9] * 8), _seconds([0.9, 0.9, 0.1, 0.1, 0.1, 0.9, 0.1, 0.9])
 
-    assert script.fall_and_return(broken, whole, _CONFIG)["gender_accuracy_back_after_s"] is None
+    assert script.fall_and_return(broken, whole, _CONFIG)["victim_back_after_s"] is None
 
 
 def test_the_moment_a_frame_came_tells_which_one_of_the_scene_it_is() -> None:
