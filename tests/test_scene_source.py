@@ -79,16 +79,16 @@ def test_a_looped_scene_has_a_truth_that_goes_on() -> None:
 
 
 def test_through_a_real_server_every_frame_says_when_it_was_filmed() -> None:
-    source = open_source(f"{_ADDRESS}&through=rtsp")
+    # Looped: a machine that is slow to open it comes in later, at a key frame.
+    source = open_source(f"{_ADDRESS}&through=rtsp", loop=True)
 
-    frames = list(iter(source.read, None))
+    frames = [source.read() for _ in range(8)]
     source.close()
 
     assert source.is_live
-    assert [f.captured_at - f.media_time_s for f in frames] == pytest.approx([source.epoch_at] * len(frames))
+    assert [f.captured_at - f.media_time_s for f in frames] == pytest.approx([source.epoch_at] * 8)
+    assert np.diff([frame.media_time_s for frame in frames]).min() > 0.05
     indices = [source.truth.index_at(frame.media_time_s) for frame in frames]
-    assert len(frames) >= 5
-    assert indices == sorted(set(indices))
     film = list(iter(open_source(_ADDRESS).read, None))
     for frame, index in zip(frames, indices, strict=True):
         assert np.array_equal(frame.image, film[index].image)
