@@ -96,11 +96,12 @@ def evaluate(
         from toolkit.evaluate_run import run_evaluation
     with _progress() as show:
         result = run_evaluation(experiment, report, predictions, show)
+    # First: a reader such as head may end the printing early.
+    write_json(json_path, result)
     _print_result(result)
     if report:
         out.print(f"report: {report}", highlight=False, soft_wrap=True)
     print_run(result["mlflow_run_id"])
-    write_json(json_path, result)
 
 
 # What fits a terminal; the JSON and the report have them all.
