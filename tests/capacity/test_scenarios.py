@@ -59,6 +59,13 @@ def test_every_sample_that_is_due_is_answered_and_no_thread_is_left():
     assert threading.active_count() == before
 
 
+def test_at_the_lowest_rate_there_is_one_sample_at_least():
+    told = server(Machine(0.0), "abc", seconds=0.05, rate_per_s=0.1, workers=1)
+
+    assert told["queries"] == 1
+    assert told["p99_ms"] is not None
+
+
 def test_what_a_server_raises_is_raised():
     def broken(samples):
         raise ValueError("no such picture")

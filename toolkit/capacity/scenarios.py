@@ -43,6 +43,8 @@ def server(
     """
     rng = np.random.default_rng(seed)
     due_s = np.cumsum(rng.exponential(1 / rate_per_s, max(1, int(2 * rate_per_s * seconds) + 20)))
+    # The first comes at once: of a rate so low that none would, nothing could be said.
+    due_s = due_s - due_s[0]
     due_s = due_s[due_s < seconds]
     waiting: queue.SimpleQueue[tuple[float, int] | None] = queue.SimpleQueue()
     latencies_s: list[float] = []
