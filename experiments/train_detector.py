@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import yaml
@@ -25,7 +26,10 @@ from toolkit.training.detector_config import DetectorTrainConfig
 
 def main() -> None:
     """Train, and tell how it goes."""
-    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    names = ", ".join(field.name for field in fields(DetectorTrainConfig))
+    options = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0], epilog=f"settings, as key=value: {names}"
+    )
     options.add_argument("--settings", help="YAML file with settings of the training")
     options.add_argument("overrides", nargs="*", metavar="key=value")
     given = options.parse_args()

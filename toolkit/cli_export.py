@@ -37,7 +37,7 @@ def export(
     data: str | None,
     json_path: Path | None,
 ) -> None:
-    """Export CHECKPOINT (a .safetensors file, or "shipped") for other programs.
+    """Export CHECKPOINT (a .safetensors file, "shipped", or "face-detector") for other programs.
 
     The network takes uint8 BGR pictures (n, S, S, 3), any number at a time; normalisation is part of it.
     Its outputs are held against torch's. The folder can be used wherever a checkpoint can:
@@ -45,6 +45,7 @@ def export(
 
     \b
       toolkit export --to onnx -o exported
+      toolkit export face-detector --to openvino -o exported-detector
       toolkit export best.safetensors --to openvino-int8 --calibration fairface_train_112
           --data fairface_test_128 -o exported-int8
     """

@@ -33,7 +33,7 @@ class LiveConfig:
     Attributes:
         cameras: name to file, folder, USB number or URL.
         duration_s: stop after this long; None runs until every camera has ended or somebody stops it.
-        detector: "yunet", "haar", or "auto": YuNet where its file can be had, else Haar.
+        detector: "yunet", "ours", "haar", or "auto": YuNet where its file can be had, else ours.
         detector_longest_side_px: pictures are shrunk to this before faces are looked for.
         checkpoint: "shipped", or the path of a trained model.
         device: "cpu", "cuda", or "auto".
@@ -49,7 +49,7 @@ class LiveConfig:
 
     cameras: dict[str, str | int]
     duration_s: float | None = None
-    detector: Literal["auto", "yunet", "haar"] = "auto"
+    detector: Literal["auto", "yunet", "ours", "haar"] = "auto"
     detector_longest_side_px: int = 640
     checkpoint: str = "shipped"
     device: str = "auto"

@@ -11,6 +11,8 @@ from toolkit.evaluation.faces import evaluate_faces
 from toolkit.evaluation.table import sample
 from toolkit.experiment import as_plain
 from toolkit.models.checkpoint import Checkpoint
+from toolkit.models.detector.checkpoint import DetectorCheckpoint, is_detector
+from toolkit.models.detector.export import export_detector
 from toolkit.models.export import CALIBRATION_FACES, export
 from toolkit.models.predictor import Predictor
 from toolkit.models.preprocess import make_batch
@@ -25,7 +27,7 @@ def run_export(
     """Export a checkpoint, and score it beside torch where labelled faces are given.
 
     Args:
-        checkpoint: "shipped", or the path of a trained model.
+        checkpoint: "shipped", "face-detector", or the path of a trained model or detector.
         kind: one of :data:`toolkit.models.export.KINDS`.
         folder: for the network and its card.
         calibration: int8 only: a face pack by name or path; faces of its ``train`` split are taken.
@@ -39,6 +41,11 @@ def run_export(
         DataError: a pack is missing or unusable.
         ModelError: the checkpoint cannot be loaded or exported.
     """
+    if is_detector(checkpoint):
+        if calibration is not None or data is not None:
+            raise ConfigError("--calibration and --data are for models of faces, and this is a detector")
+        detector = DetectorCheckpoint.load(checkpoint)
+        return {"folder": str(folder), "card": export_detector(detector, kind, folder)}
     if (kind == "openvino-int8") != (calibration is not None):
         raise ConfigError(
             "--to openvino-int8 needs --calibration PACK, a pack of faces; nothing else takes one"

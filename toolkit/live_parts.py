@@ -13,6 +13,7 @@ from toolkit.live.detect import FaceDetector, HaarDetector, YuNetDetector
 from toolkit.live.inference import Predict
 from toolkit.live.pipeline import Listener, LivePipeline
 from toolkit.models.catalogue import find_model
+from toolkit.models.detector.finder import FaceFinder
 from toolkit.models.predictor import Predictor
 
 logger = logging.getLogger(__name__)
@@ -25,21 +26,37 @@ MakePredictor = Callable[[LiveConfig], Predict]
 
 
 def make_detector(config: LiveConfig) -> FaceDetector:
-    """The face detector an experiment asks for; "auto" falls back to Haar, and the log says why.
+    """The face detector an experiment asks for; "auto" falls back to ours, and the log says why.
 
     Raises:
         ModelError: YuNet is asked for by name, and its file cannot be had.
+        ConfigError: there is no such runtime or device here.
     """
     if config.detector == "haar":
         return HaarDetector(config.detector_longest_side_px)
+    if config.detector == "ours":
+        return _our_detector(config)
     try:
         # Weak faces too: the tracker starts nobody with them, and loses fewer who turn away or blur.
         return YuNetDetector(find_model("yunet"), config.detector_longest_side_px, score_threshold=0.3)
     except ModelError as error:
         if config.detector == "yunet":
             raise
-        logger.warning("the Haar cascade finds the faces, and misses turned and small ones: %s", error)
-        return HaarDetector(config.detector_longest_side_px)
+        logger.warning("our own detector finds the faces, and misses more than YuNet: %s", error)
+        return _our_detector(config)
+
+
+def _our_detector(config: LiveConfig) -> FaceFinder:
+    side_px = config.detector_longest_side_px
+    finder = FaceFinder.load(
+        longest_side_px=side_px,
+        score_threshold=0.3,
+        runtime=config.runtime,
+        device=config.device,
+    )
+    # The first size that is opened takes seconds; most cameras are 16:9, and none should wait for that.
+    finder.runtime_for((round(side_px * 9 / 16), side_px))
+    return finder
 
 
 def make_predictor(config: LiveConfig) -> Predictor:

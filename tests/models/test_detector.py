@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +14,15 @@ import torch
 
 from toolkit.errors import ConfigError, ModelError, ShapeError
 from toolkit.models.checkpoint import Checkpoint
+from toolkit.models.detector import export as detector_export
 from toolkit.models.detector.boxes import decode, keep_best, overlaps, read_answers
 from toolkit.models.detector.checkpoint import DetectorCard, DetectorCheckpoint
 from toolkit.models.detector.finder import FaceFinder
 from toolkit.models.detector.network import DetectorNetwork, DetectorOutputs, places
-from toolkit.models.runtime import open_runtime
-from toolkit.models.runtimes.base import as_arrays, difference
+from toolkit.models.runtimes.base import Runtime, as_arrays, difference
+from toolkit.models.runtimes.onnx_file import cached_onnx, export_onnx
+from toolkit.models.runtimes.onnx_runtime import OnnxRuntime
+from toolkit.models.runtimes.openvino_runtime import OpenVinoRuntime
 from toolkit.records import Detection
 
 
@@ -69,23 +74,70 @@ def test_the_network_is_small(network: DetectorNetwork) -> None:
     assert sum(parameter.numel() for parameter in network.parameters()) <= 1_000_000
 
 
-@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+@pytest.fixture(scope="module")
+def exported(network: DetectorNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The network as ONNX, exported once: it takes seconds."""
+    return export_onnx(network, (64, 96), tmp_path_factory.mktemp("exported") / "detector.onnx")
+
+
+@pytest.mark.parametrize("kind", [OnnxRuntime, OpenVinoRuntime])
 def test_one_exported_file_serves_pictures_of_all_sizes(
-    name: str,
-    network: DetectorNetwork,
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
+    kind: type[Runtime], network: DetectorNetwork, exported: Path
 ) -> None:
-    folder = tmp_path_factory.getbasetemp() / "detector-cache"
-    monkeypatch.setattr("toolkit.models.runtimes.onnx_file.cache_folder", lambda: folder)
 
     for size_hw in ((64, 96), (50, 70)):
         images = pictures(2, *size_hw)
-        outputs = open_runtime(network, size_hw, name, threads=1)(images)
+        outputs = kind(exported, size_hw, 1)(images)  # type: ignore[call-arg, arg-type]
         with torch.inference_mode():
             assert difference(outputs, as_arrays(network(torch.from_numpy(images)))) < 1e-3
 
-    assert len(list(folder.glob("*.onnx"))) == 1
+
+def test_all_sizes_share_one_file_of_the_cache(
+    network: DetectorNetwork, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.models.runtimes.onnx_file.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(
+        "toolkit.models.runtimes.onnx_file.export_onnx",
+        lambda network, size, path: shutil.copy(exported, path),
+    )
+
+    assert cached_onnx(network, (64, 96)) == cached_onnx(network, (360, 640))
+
+
+@pytest.mark.parametrize(("kind", "file"), [("onnx", "model.onnx"), ("openvino", "model.xml")])
+def test_an_exported_detector_answers_as_torch_does_and_says_how_to_read_it(
+    kind: str,
+    file: str,
+    network: DetectorNetwork,
+    exported: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        detector_export, "export_onnx", lambda network, size, path: Path(shutil.copy(exported, path))
+    )
+
+    card = detector_export.export_detector(
+        DetectorCheckpoint(network, DetectorCard()), kind, tmp_path / "out"
+    )
+
+    assert card["difference_from_torch"] < 1e-3
+    assert json.loads((tmp_path / "out" / "card.json").read_text())["file"] == file
+    assert (tmp_path / "out" / file).is_file()
+
+
+def test_a_network_that_is_not_the_exported_one_is_noticed(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        detector_export, "export_onnx", lambda network, size, path: Path(shutil.copy(exported, path))
+    )
+    other = DetectorCheckpoint(DetectorNetwork().eval(), DetectorCard())
+
+    with pytest.raises(ModelError, match="off torch's"):
+        detector_export.export_detector(other, "onnx", tmp_path)
+    with pytest.raises(ConfigError, match="onnx or openvino"):
+        detector_export.export_detector(other, "openvino-int8", tmp_path)
 
 
 def test_a_place_tells_of_a_box_around_it_in_strides() -> None:

@@ -18,7 +18,8 @@ from toolkit.models.checkpoint import SHIPPED
 from toolkit.models.detector.network import DetectorNetwork
 
 KIND = "face-detector"
-"""What the card says it is: the weights of a face's attributes have a card without it."""
+"""What the card says it is: the weights of a face's attributes have a card without it. In a checkpoint's
+place it stands for the detector inside the package."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,12 @@ class DetectorCheckpoint:
         """Read weights and card, ready to detect.
 
         Args:
-            path: a .safetensors file, or ``"shipped"`` for the weights inside the package.
+            path: a .safetensors file; ``"shipped"`` or ``"face-detector"`` is the one inside the package.
 
         Raises:
             ModelError: a file is missing or damaged, or is no detector of this toolkit.
         """
-        path = shipped_path() if str(path) == SHIPPED else Path(path).with_suffix(".safetensors")
+        path = shipped_path() if str(path) in (SHIPPED, KIND) else Path(path).with_suffix(".safetensors")
         card = _read_card(path.with_suffix(".json"))
         try:
             content = path.read_bytes()
@@ -101,6 +102,17 @@ class DetectorCheckpoint:
         except (SafetensorError, RuntimeError) as error:
             raise ModelError(f"{path} does not fit the detector of this program: {error}") from error
         return cls(network.eval(), card)
+
+
+def is_detector(checkpoint: str | Path) -> bool:
+    """Whether a checkpoint's name or card says that it is a detector; False where there is no card."""
+    if str(checkpoint) == KIND:
+        return True
+    try:
+        content = json.loads(Path(checkpoint).with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.get("kind") == KIND
 
 
 def shipped_path() -> Path:
