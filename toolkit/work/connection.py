@@ -265,6 +265,8 @@ class RedisConnection:
                 socket_timeout=answer_timeout_s,
                 # No retries: a command whose answer was lost may have been done; a second would do it twice.
                 retry=Retry(NoBackoff(), 0),
+                # redis-py counts lines that were lost in an outage as open: its own limit of 100 is for ever.
+                max_connections=1 << 30,
                 # One shape of answers over all versions of redis-py.
                 protocol=2,
             )
