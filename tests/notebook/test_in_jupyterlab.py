@@ -135,7 +135,8 @@ class Lab:
         self.find(top).first.evaluate("part => part.scrollIntoView({block: 'start'})")
         folder = Path(os.environ.get("TOOLKIT_SCREENSHOTS") or self._folder / "screenshots")
         folder.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=folder / f"{name}.png")
+        # Playwright would write it in a thread that stays.
+        (folder / f"{name}.png").write_bytes(self.page.screenshot())
 
     def in_kernel(self, expression: str) -> Any:
         """What an expression is in the notebook's kernel, asked past the browser."""
@@ -311,7 +312,7 @@ def test_an_interrupted_cell_and_one_run_twice_leave_nothing_of_ours(lab):
         pass
 
     assert reply["content"]["ename"] == "KeyboardInterrupt"
-    assert lab.alive() == NOTHING
+    wait_until(lambda: lab.alive() == NOTHING, 30)
 
 
 def test_a_page_that_is_closed_leaves_nothing_of_ours(lab):
