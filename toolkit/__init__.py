@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from toolkit.live.camera_pool import CameraPool, CameraWorker, camera_pool
     from toolkit.live.pipeline import LivePipeline
     from toolkit.live.source import open_source
+    from toolkit.models.detector.finder import FaceFinder
     from toolkit.models.predictor import Predictor
     from toolkit.work.task_queue import TaskQueue
     from toolkit.work.worker_pool import WorkerPool
@@ -24,6 +25,7 @@ _HOMES = {
     "BatchProcessor": "toolkit.live.batch",
     "CameraPool": "toolkit.live.camera_pool",
     "CameraWorker": "toolkit.live.camera_pool",
+    "FaceFinder": "toolkit.models.detector.finder",
     "FrameBatchProcessor": "toolkit.live.batch_frames",
     "LivePipeline": "toolkit.live.pipeline",
     "Predictor": "toolkit.models.predictor",
@@ -38,6 +40,7 @@ __all__ = [
     "BatchProcessor",
     "CameraPool",
     "CameraWorker",
+    "FaceFinder",
     "FrameBatchProcessor",
     "LivePipeline",
     "Predictor",
