@@ -249,6 +249,16 @@ def test_boxes_are_in_pixels_of_the_picture_as_given(network: DetectorNetwork) -
     np.testing.assert_allclose(boxes_of(in_large), 2 * boxes_of(in_small), atol=0.1)
 
 
+def test_where_faces_are_rarer_the_same_box_is_less_sure(network: DetectorNetwork) -> None:
+    images = list(pictures(1, 64, 96))
+    [sure] = finder(network, score_threshold=0.004)(images)
+    [less_sure] = finder(network, score_threshold=0.001, face_odds=0.25)(images)
+
+    best, same = sure[0], less_sure[0]
+    assert same.box_xyxy == best.box_xyxy
+    assert same.score / (1 - same.score) == pytest.approx(0.25 * best.score / (1 - best.score), rel=1e-3)
+
+
 def test_threads_may_search_at_the_same_time(network: DetectorNetwork) -> None:
     image, find = pictures(1, 64, 64)[0], finder(network, score_threshold=0.005)
     found: list = []
@@ -270,3 +280,5 @@ def test_what_cannot_be_searched_or_set_is_refused(network: DetectorNetwork) -> 
         finder(network, score_threshold=0.0)
     with pytest.raises(ConfigError, match="batch_size"):
         finder(network, batch_size=0)
+    with pytest.raises(ConfigError, match="face_odds"):
+        finder(network, face_odds=0.0)

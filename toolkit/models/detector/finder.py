@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,13 +43,15 @@ class FaceFinder:
         threads: on the CPU; None takes as many as this process may use cores.
         runtime: what runs the network, see :func:`toolkit.models.runtime.open_runtime`.
         device: ``"auto"`` takes a GPU where there is one.
+        face_odds: odds of a face where the pictures come from, by those in the made pictures it learned from;
+            scores move with them (Saerens et al., Neural Computation 2002).
 
     Attributes:
         name: for tables and records.
         card: what is known of the weights.
 
     Raises:
-        ConfigError: a threshold is not between 0 and 1, or there is no such device.
+        ConfigError: a threshold is not between 0 and 1, odds are not above 0, or there is no such device.
     """
 
     name = "ours"
@@ -63,12 +66,17 @@ class FaceFinder:
         threads: int | None = None,
         runtime: str = "auto",
         device: str = "auto",
+        face_odds: float = 1.0,
     ) -> None:
         for name, value in (("score_threshold", score_threshold), ("nms_threshold", nms_threshold)):
             if not 0 < value < 1:
                 raise ConfigError(f"{name} must lie between 0 and 1, got {value}")
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
+        if face_odds <= 0:
+            raise ConfigError(f"face_odds must be above 0, got {face_odds}")
+        slope, offset = checkpoint.card.probability_line
+        self._line = slope, offset + math.log(face_odds)
         self.card = checkpoint.card
         self.longest_side_px = longest_side_px
         self._network = checkpoint.network
@@ -130,7 +138,7 @@ class FaceFinder:
         self, images_nhwc: np.ndarray, size_hw: tuple[int, int]
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         score_logits, told = self.runtime_for(size_hw)(images_nhwc)
-        return read_answers(score_logits, told, size_hw, *self._thresholds, self.card.probability_line)
+        return read_answers(score_logits, told, size_hw, *self._thresholds, self._line)
 
 
 def _shrunk(image: np.ndarray, longest_side_px: int | None) -> tuple[np.ndarray, tuple[float, float]]:
