@@ -19,7 +19,7 @@ from toolkit.models.predictor import Predictor
 logger = logging.getLogger(__name__)
 
 _FACE_ODDS = 0.25
-"""With it our scores give about as many false alarms on made pictures as YuNet's, at the tracker's thresholds."""
+"""At the tracker's thresholds our scores then give about as many false alarms on made pictures as YuNet's."""
 
 MakePipeline = Callable[[LiveConfig, Iterable[Listener]], LivePipeline]
 """See :func:`make_pipeline`."""
