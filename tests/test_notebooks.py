@@ -242,7 +242,6 @@ capacity:
   seconds: 0.4
   warm_up_s: 0.1
   runs: 1
-  confirm_runs: 1
   most_cameras: 1
 """
 
@@ -262,7 +261,7 @@ def test_the_streaming_notebook_scores_replays_and_searches(tmp_path):
     page = (tmp_path / "screen.html").read_text(encoding="utf-8")
     assert len(re.findall(r'<img[^>]*src="data:image/png', page)) == 3
     assert "No description has been provided" not in page
-    assert "95 % confidence" in page
+    assert "95 % probable" in page
     client = MlflowClient(tracking_uri=store)
     runs = {
         name: client.search_runs([client.get_experiment_by_name(name).experiment_id])

@@ -37,8 +37,9 @@ def capacity(
 
     A number passes while the 99th percentile from capture to result, the share of lost frames, and the gender
     accuracy of what is on the screen (against that of the same model with all the time it needs) keep their
-    bounds. What the cameras show is a labelled scene, composed before anything is measured. Each number is
-    run several times, and the answer says how sure it is. Leave the machine alone meanwhile.
+    bounds. What the cameras show is a labelled scene, composed before anything is measured. Each number near
+    the answer is run several times, and the answer says how sure it is. Leave the machine alone meanwhile: a
+    run in which others took more than capacity.most_others of its cores is made once more.
 
     With --scenarios frames are answered without cameras, decoding or following: one after the other
     (single-stream), eight at once (multi-stream), as they come by chance (server), all at once (offline).
@@ -80,10 +81,11 @@ def tune(
 ) -> None:
     """Find the settings with which this machine carries most cameras, and write them as YAML.
 
-    Combinations of a grid (how often faces are looked for and how closely, what runs the model, how large
-    batches are and how long they wait, how often a person is analysed again) are run side by side under the
-    bounds of toolkit capacity, half of them let go each round. The one that is left and the defaults are then
-    measured afresh: the defaults stay unless they are beaten. It takes minutes; leave the machine alone.
+    Every change of a grid (how often faces are looked for and how closely, what runs the model, how large
+    batches are and how long they wait, how often a person is analysed again) is run alone under the bounds of
+    toolkit capacity, then those that helped together, half of them let go each round. The one that is left
+    and the defaults are then measured afresh, by turns: the defaults stay unless they are beaten. It takes
+    about six minutes; leave the machine alone.
 
     \b
       toolkit tune experiments/tune.yaml --out runs/tune
@@ -174,8 +176,9 @@ def _progress() -> Progress:
 
 
 def _show_trial(row: dict[str, Any], now: Plan) -> None:
-    upper = "?" if now.fails is None else now.fails - 1
-    err.print(f"{_line(row)}; between {now.passes} and {upper}", highlight=False)
+    so_far = f"{now.passes}, 95 % between {now.least} and {now.most}"
+    again = "" if row["counts"] else f"; others took {row['others_cpu']:.0%} of the cores: once more"
+    err.print(f"{_line(row)}; so far {so_far}{again}", highlight=False)
 
 
 def _show_run(phase: str, settings: dict[str, Any], row: dict[str, Any]) -> None:
@@ -193,7 +196,9 @@ def _print_result(result: dict[str, Any]) -> None:
     if result["cameras"] is None:
         out.print("ended by hand: no answer yet")
     else:
-        out.print(f"[bold]{result['cameras']} cameras[/bold]: {result['confidence']}", soft_wrap=True)
+        out.print(f"[bold]{result['cameras']} cameras[/bold]; {result['confidence']}", soft_wrap=True)
+    if result["repeated"]:
+        out.print(f"{result['repeated']} of {len(result['trials'])} runs were disturbed by others' work")
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for title in ("cameras", "passed", "p50 ms", "p99 ms", "lost", "gender shown", "offline", "CPU ms/frame"):
         table.add_column(title, justify="right")
@@ -241,6 +246,8 @@ def _print_tuned(result: dict[str, Any]) -> None:
                 _number(row["cpu_ms_per_frame"]),
             )
     out.print(table)
+    if result["sure"] is not None:
+        out.print(f"the tuned settings carry more with a probability of {result['sure']:.1%}")
     for key, value in result["settings"].items():
         out.print(f"live.{key}: {value}", highlight=False)
     if not result["settings"]:

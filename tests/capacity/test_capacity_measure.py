@@ -1,5 +1,7 @@
 """One short run of real cameras, and what it counts."""
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -9,6 +11,7 @@ from fakes import ScriptedSource, picture
 from toolkit.capacity.config import CapacityConfig
 from toolkit.capacity.later import BegunLater
 from toolkit.capacity.measure import Machine
+from toolkit.capacity.others import Others
 from toolkit.capacity.views import View, offline_answers, views_of
 from toolkit.data.scenes import SceneConfig, make_scene
 from toolkit.errors import ConfigError
@@ -16,6 +19,7 @@ from toolkit.experiment import LiveConfig
 from toolkit.live.detect import HaarDetector
 from toolkit.live.pipeline_config import PipelineConfig
 from toolkit.records import Prediction
+from toolkit.resources import cores
 
 CONFIG = CapacityConfig(seconds=1.0, warm_up_s=0.2, most_p99_ms=60_000)
 SCENE = SceneConfig(
@@ -66,6 +70,7 @@ def test_a_run_says_how_late_how_much_lost_and_how_right(views):
     assert 0 < row["p50_ms"] <= row["p99_ms"]
     assert 0 <= row["dropped_fraction"] <= 1
     assert row["cpu_ms_per_frame"] > 0
+    assert 0 <= row["others_cpu"] <= 1
     assert 0 <= row["streaming_gender_accuracy"] <= 1
     assert row["offline_gender_accuracy"] > 0
     assert row["passed"] == (not row["failures"])
@@ -92,6 +97,15 @@ def test_videos_of_ones_own_must_be_there(views, tmp_path):
     assert (view.path, view.truth) == (views[0].path, None)
     with pytest.raises(ConfigError, match="no such video"):
         views_of(CapacityConfig(videos=(str(tmp_path / "nowhere.mp4"),)))
+
+
+def test_what_others_take_of_the_cores_is_told():
+    others = Others()
+
+    spin = "import time; end = time.monotonic() + 1; exec('while time.monotonic() < end: pass')"
+    subprocess.run([sys.executable, "-c", spin], check=True)
+
+    assert 0.4 / cores() < others.share() <= 1
 
 
 def test_a_camera_that_begins_later_waits_once_and_ends_at_once_when_closed():

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from toolkit.capacity.config import CapacityConfig, TuneConfig
-from toolkit.capacity.grid import candidates, check_grid, with_settings
+from toolkit.capacity.grid import changes, check_grid, with_settings
 from toolkit.capacity.tune import Journal, tune
 from toolkit.capacity.tune_run import tuned_yaml
 from toolkit.errors import ConfigError
@@ -14,7 +14,7 @@ from toolkit.experiment import LiveConfig
 
 GRID = {"pipeline.search_every": [1, 2, 3], "pipeline.batch_size": [32, 8]}
 LIVE = LiveConfig({"view": "x"})
-CAPACITY = CapacityConfig(most_cameras=64, runs=1, confirm_runs=3)
+CAPACITY = CapacityConfig(most_cameras=64)
 
 
 def machine_of(knee_of, blind=()):
@@ -31,6 +31,7 @@ def machine_of(knee_of, blind=()):
                 "dropped_fraction": 0.0 if cameras <= knee else 0.2,
                 "frames_per_s": 15.0 * cameras,
                 "cpu_ms_per_frame": 100.0 / knee,
+                "others_cpu": 0.0,
                 "streaming_gender_accuracy": 0.6 if settings.get("pipeline.search_every") in blind else 0.9,
                 "offline_gender_accuracy": 0.9,
             }
@@ -52,7 +53,7 @@ def knee(settings):
 def tuned(tmp_path, machines, **settings):
     journal = Journal(machines, tmp_path / "tuning.json", {"asked": settings})
     config = TuneConfig(grid=GRID, **settings)
-    return tune(journal, candidates(config, LIVE), config, CAPACITY), journal
+    return tune(journal, changes(config, LIVE), config, CAPACITY), journal
 
 
 def test_the_best_settings_that_still_see_enough_are_found(tmp_path):
@@ -62,6 +63,42 @@ def test_the_best_settings_that_still_see_enough_are_found(tmp_path):
     assert (result["tuned"]["cameras"], result["defaults"]["cameras"]) == (15, 10)
     assert result["ratio"] == 1.5
     assert result["rounds"][-1][0]["settings"] == result["settings"]
+
+
+def test_changes_that_help_alone_are_put_together_and_none_that_does_not(tmp_path):
+    def both(settings):
+        bonus = {"pipeline.search_every": 4, "pipeline.max_wait_s": 3, "pipeline.batch_size": -2}
+        return 10 + sum(bonus[key] for key in settings)
+
+    grid = {"pipeline.search_every": [2], "pipeline.batch_size": [8], "pipeline.max_wait_s": [0.0]}
+    journal = Journal(machine_of(both), tmp_path / "tuning.json", {})
+    config = TuneConfig(grid=grid)
+
+    result = tune(journal, changes(config, LIVE), config, CAPACITY)
+
+    assert result["settings"] == {"pipeline.search_every": 2, "pipeline.max_wait_s": 0.0}
+    assert (result["ratio"], result["sure"]) == (1.7, 1.0)
+
+
+def test_the_best_settings_and_the_defaults_are_measured_by_turns(tmp_path):
+    _, journal = tuned(tmp_path, machine_of(knee))
+
+    afresh = [row["phase"] for row in journal.rows if row["phase"] in ("tuned", "defaults")]
+    both = 2 * min(afresh.count("tuned"), afresh.count("defaults"))
+    assert set(afresh[0:both:2]) == {"tuned"}
+    assert set(afresh[1:both:2]) == {"defaults"}
+
+
+def test_a_run_of_a_round_that_others_disturbed_is_made_once_more(tmp_path):
+    steady = machine_of(knee)
+
+    def busy(settings):
+        return lambda cameras, number: steady(settings)(cameras, number) | {"others_cpu": 0.5}
+
+    _, journal = tuned(tmp_path, busy, cameras=6)
+
+    phases = [row["phase"] for row in journal.rows]
+    assert phases.count("round 1") == phases.count("round 1 again") == 4
 
 
 def test_settings_that_see_too_little_do_not_win_by_failing_less_when_all_fail(tmp_path):
@@ -111,31 +148,14 @@ def test_a_tuning_that_was_broken_off_goes_on_without_doing_anything_twice(tmp_p
         Journal(refuse, tmp_path / "tuning.json", {"asked": "else"})
 
 
-def test_every_change_is_tried_alone_and_as_many_together_as_there_is_room_for():
-    config = TuneConfig(grid=GRID, candidates=6)
-    few = candidates(config, LIVE)
+def test_every_change_is_tried_alone_and_what_stands_already_is_none():
+    thrifty = with_settings(LIVE, {"pipeline.search_every": 2})
 
-    assert few[:4] == [
-        {},
-        {"pipeline.search_every": 2},
+    assert changes(TuneConfig(grid=GRID), thrifty) == [
+        {"pipeline.search_every": 1},
         {"pipeline.search_every": 3},
         {"pipeline.batch_size": 8},
     ]
-    assert few[4:] == [
-        {"pipeline.search_every": 2, "pipeline.batch_size": 8},
-        {"pipeline.search_every": 3, "pipeline.batch_size": 8},
-    ]
-    many = candidates(TuneConfig(), LIVE)
-    assert len(many) == 16
-    assert many == candidates(TuneConfig(), LIVE) != candidates(TuneConfig(seed=1), LIVE)
-
-
-def test_what_stands_already_is_no_change():
-    thrifty = with_settings(LIVE, {"pipeline.search_every": 2})
-
-    tried = candidates(TuneConfig(grid={"pipeline.search_every": [1, 2]}), thrifty)
-
-    assert tried == [{}, {"pipeline.search_every": 1}]
 
 
 def test_the_grid_is_checked_before_anything_is_measured():

@@ -23,8 +23,10 @@ class CapacityConfig:
         first_cameras: so many are tried first.
         seconds: how long one run is measured,
         warm_up_s: after so long, which does not count.
-        runs: most runs of a number while it is searched for; more than half of them decide.
-        confirm_runs: the same for the answer and for the number after it.
+        runs: after so many the search ends in any case;
+        sure: before, when the answer is within one camera (of many, a tenth) with this probability.
+        most_others: share of the machine's CPU time that others may take during a run; of one in which they
+            take more, see :func:`toolkit.capacity.run.counts`.
         scene: what the cameras show, when there are no ``videos``; its length follows from the runs. More
             cameras than it has share its views, each at a moment of its own. By default people stand about:
             of those who hurry across, a screen shows where they were, on a machine of any speed.
@@ -41,18 +43,19 @@ class CapacityConfig:
     most_cameras: int = 64
     first_cameras: int = 4
     seconds: float = 4.0
-    warm_up_s: float = 1.0
-    runs: int = 3
-    confirm_runs: int = 5
+    warm_up_s: float = 1.5
+    runs: int = 36
+    sure: float = 0.98
+    most_others: float = 0.05
     scene: SceneConfig = field(default_factory=lambda: SceneConfig(cameras=4, place="room", ways="stand"))
     videos: tuple[str, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("most_cameras", "first_cameras", "runs", "confirm_runs"):
+        for name in ("most_cameras", "first_cameras", "runs"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("most_dropped", "most_accuracy_loss"):
+        for name in ("most_dropped", "most_accuracy_loss", "most_others", "sure"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is a share from 0 to 1, got {getattr(self, name)}")
         for name in ("most_p99_ms", "seconds"):
@@ -104,23 +107,16 @@ class TuneConfig:
 
     Attributes:
         grid: dotted keys of the live settings, each with the values to try.
-        candidates: how many are tried: the defaults, each change alone, and as many together as there is room
-            for.
         cameras: tune for so many; None for as many as can be.
-        seed: of the choice, where the grid has more combinations.
 
     Raises:
         ConfigError: there is nothing to try.
     """
 
     grid: dict[str, list[Any]] = field(default_factory=lambda: {k: list(v) for k, v in _GRID.items()})
-    candidates: int = 16
     cameras: int | None = None
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.candidates < 2:
-            raise ConfigError(f"candidates must be at least 2, got {self.candidates}: the defaults are one")
         if self.cameras is not None and self.cameras < 1:
             raise ConfigError(f"cameras must be at least 1, got {self.cameras}")
         for key, values in self.grid.items():

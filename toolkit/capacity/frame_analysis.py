@@ -64,8 +64,8 @@ def run_scenarios(
     """All four, on decoded frames of the views: no cameras, nothing decoded, nobody followed.
 
     Returns:
-        Name to figures; of ``server`` at the highest whole rate whose p99 keeps ``config.most_p99_ms``, None
-        in the place of its figures where not even one frame a second does.
+        Name to figures; of ``server`` at the highest whole rate, to within a tenth, whose p99 keeps
+        ``config.most_p99_ms``, None in the place of its figures where not even one frame a second does.
     """
     frames = [frame for view in views for frame in _first_frames(view, max(1, _FRAMES // len(views)))]
     serve = FrameAnalysis(detect, predict, crop_margin)
@@ -86,10 +86,11 @@ def _highest_rate(at_rate: Any, most: int, config: CapacityConfig) -> dict[str, 
     rows: list[dict[str, Any]] = []
     while True:
         verdicts = [(round(row["rate_per_s"]), row["p99_ms"] <= config.most_p99_ms) for row in rows]
-        now = plan(verdicts, max(1, most // 4), max(1, most), runs=1, confirm_runs=1)
+        now = plan(verdicts, max(1, most // 4), max(1, most), runs=12)
         if now.next is None:
-            passing = [row for row in rows if row["rate_per_s"] == now.passes]
-            return passing[-1] if passing else {"scenario": "server", "rate_per_s": 0, "p99_ms": None}
+            kept = [r for r in rows if r["rate_per_s"] <= now.passes and r["p99_ms"] <= config.most_p99_ms]
+            nothing = {"scenario": "server", "rate_per_s": 0, "p99_ms": None}
+            return max(kept, key=lambda row: row["rate_per_s"], default=nothing)
         rows.append(at_rate(rate_per_s=now.next, seed=len(rows)))
 
 

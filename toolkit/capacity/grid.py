@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from toolkit.capacity.config import TuneConfig
 from toolkit.errors import ConfigError
@@ -17,30 +14,11 @@ Settings = dict[str, Any]
 """Dotted keys of the live settings to values; {} are the defaults."""
 
 
-def candidates(config: TuneConfig, live: LiveConfig) -> list[Settings]:
-    """What is tried: the defaults, every change of the grid alone, then changes put together, some by chance.
-
-    Settings name only what differs from ``live``.
-    """
-    changes = {
-        key: [value for value in values if value != _value(live, key)] for key, values in config.grid.items()
-    }
-    alone: list[Settings] = [{key: value} for key, values in changes.items() for value in values]
-    every = itertools.product(*([_SAME, *values] for values in changes.values()))
-    together = [
-        {key: value for key, value in zip(changes, values, strict=True) if value is not _SAME}
-        for values in every
+def changes(config: TuneConfig, live: LiveConfig) -> list[Settings]:
+    """Every change that the grid makes to ``live``, each alone."""
+    return [
+        {key: value} for key, values in config.grid.items() for value in values if value != _value(live, key)
     ]
-    together = [settings for settings in together if len(settings) > 1]
-    room = max(0, config.candidates - 1 - len(alone))
-    if len(together) > room:
-        chosen = np.random.default_rng(config.seed).choice(len(together), room, replace=False)
-        together = [together[number] for number in sorted(chosen)]
-    return [{}, *alone, *together][: config.candidates]
-
-
-_SAME: Any = object()
-"""In the place of a value: as it is."""
 
 
 def _value(live: LiveConfig, key: str) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 
 from toolkit.capacity.config import CapacityConfig
 from toolkit.capacity.later import BegunLater
+from toolkit.capacity.others import Others
 from toolkit.capacity.views import View
 from toolkit.errors import SourceError
 from toolkit.evaluation.streaming.answers import Answer
@@ -23,11 +24,15 @@ from toolkit.live.inference import Predict
 from toolkit.live.pipeline import LivePipeline, usable_cores
 from toolkit.live.source import Address, Source, open_source
 
-# Cameras begin within so much of each other: what they see in this last moment is not scored.
-_EDGE_S = 0.1
+# After their first votes people are looked at again every half second (``unsure_again_s``). Of cameras that
+# all began within a frame these looks would fall together: to real cameras people come at any time.
+_LATEST_START_S = 0.5
 
-_LATEST_START_S = 0.04
-"""A frame of 25 a second: beginnings spread over more would say nothing new."""
+# And no more than so much of a short run: what the last ones to begin have not seen at its end is not scored.
+_STARTING_SHARE = 1 / 8
+
+# Nor are the last frames, whose answers are still on their way.
+_EDGE_S = 0.1
 
 
 class Machine:
@@ -55,6 +60,7 @@ class Machine:
         self._views = list(views)
         self._detect, self._predict = detect, predict
         self._offline = offline
+        self._latest_start_s = min(_LATEST_START_S, _STARTING_SHARE * config.seconds)
 
     def run(self, cameras: int, number: int = 0) -> dict[str, Any]:
         """Play so many cameras at their own pace, and measure.
@@ -65,8 +71,8 @@ class Machine:
 
         Returns:
             ``cameras``, ``p50_ms``, ``p99_ms`` (capture to result), ``dropped_fraction``, ``frames_per_s``,
-            ``cpu_ms_per_frame``, ``streaming_gender_accuracy``, ``offline_gender_accuracy``, ``failures``
-            (the bounds that are broken, in words) and ``passed``.
+            ``cpu_ms_per_frame``, ``others_cpu`` (see :class:`Others`), ``streaming_gender_accuracy``,
+            ``offline_gender_accuracy``, ``failures`` (the bounds that are broken, in words) and ``passed``.
 
         Raises:
             SourceError: a film cannot be opened, or none can be played on.
@@ -86,18 +92,19 @@ class Machine:
         )
         with street:
             street.wait(config.warm_up_s)
-            before, cpu_s = street.statistics(), time.process_time()
+            before, cpu_s, others = street.statistics(), time.process_time(), Others()
             if street.wait(config.seconds):
                 raise SourceError("every film ended in the middle of a run; check that they can be played")
             after, cpu_s = street.statistics(), time.process_time() - cpu_s
-        row = {"cameras": cameras} | _speed(log, before, after, cpu_s, config) | self._accuracy(shown, log)
+            row = {"cameras": cameras, "others_cpu": round(others.share(), 4)}
+        row |= _speed(log, before, after, cpu_s, config) | self._accuracy(shown, log)
         failures = config.failures(row)
         return row | {"failures": failures, "passed": not failures}
 
     def _opener(self, names: list[str], number: int) -> Any:
         """Opens films whose cameras begin at moments of their own, as real cameras do."""
         rng = np.random.default_rng((self._config.seed, number, len(names)))
-        after_s = dict(zip(names, rng.uniform(0, _LATEST_START_S, len(names)).tolist(), strict=True))
+        after_s = dict(zip(names, rng.uniform(0, self._latest_start_s, len(names)).tolist(), strict=True))
         # As many as the street would take: opened by another hand, it cannot say so itself.
         threads = max(1, (self._live.pipeline.workers or usable_cores()) // len(names))
         return partial(_open_later, after_s, threads)
@@ -107,7 +114,7 @@ class Machine:
         if not truths:
             return {"streaming_gender_accuracy": None, "offline_gender_accuracy": None}
         recording = recording_of({}, log.rows, {}, {})
-        until_s = self._config.warm_up_s + self._config.seconds - _EDGE_S
+        until_s = self._config.warm_up_s + self._config.seconds - self._latest_start_s - _EDGE_S
         offline = [
             replace(answer, camera=name)
             for name, view in shown.items()

@@ -62,14 +62,41 @@ def search(
     run: RunCameras, config: CapacityConfig, trials: list[dict[str, Any]], on_trial: OnTrial | None = None
 ) -> Plan:
     """Run what :func:`plan` asks for until the answer is found; each row is added to ``trials``."""
-    while True:
-        verdicts = [(row["cameras"], row["passed"]) for row in trials]
-        now = plan(verdicts, config.first_cameras, config.most_cameras, config.runs, config.confirm_runs)
-        if now.next is None:
-            return now
-        trials.append(run(now.next, len(trials)))
-        if on_trial:
-            on_trial(trials[-1], now)
+    while (now := step(run, config, trials, on_trial)).next is not None:
+        pass
+    return now
+
+
+def step(
+    run: RunCameras, config: CapacityConfig, trials: list[dict[str, Any]], on_trial: OnTrial | None = None
+) -> Plan:
+    """One run of a search, unless the answer is found; what is known after it."""
+    now = _planned(trials, config)
+    if now.next is None:
+        return now
+    row = run(now.next, len(trials))
+    trials.append(row | {"counts": counts(row, trials, config)})
+    now = _planned(trials, config)
+    if on_trial:
+        on_trial(trials[-1], now)
+    return now
+
+
+def counts(row: Mapping[str, Any], before: Sequence[Mapping[str, Any]], config: CapacityConfig) -> bool:
+    """Whether a run counts: not when others disturbed it, passed or not; it is then made once more.
+
+    Where the run before it was disturbed too, others are always there, and belong to the machine.
+    """
+    return row["others_cpu"] <= config.most_others or (bool(before) and not before[-1]["counts"])
+
+
+def verdicts(trials: Sequence[Mapping[str, Any]]) -> list[tuple[int, bool]]:
+    """Number of cameras and whether it passed, of the runs that count."""
+    return [(row["cameras"], row["passed"]) for row in trials if row["counts"]]
+
+
+def _planned(trials: Sequence[Mapping[str, Any]], config: CapacityConfig) -> Plan:
+    return plan(verdicts(trials), config.first_cameras, config.most_cameras, config.runs, config.sure)
 
 
 def run_capacity(
@@ -92,9 +119,10 @@ def run_capacity(
     Returns:
         ``cameras`` (0 when not even one passes, None when the search was ended by hand), the medians of its
         runs (``p99_ms``, ``dropped_fraction``, ``streaming_gender_accuracy``, ``offline_gender_accuracy``,
-        ``cpu_ms_per_frame``, ``frames_per_s``), ``confidence`` in words, ``passed``, ``runs`` and
-        ``pass_rate_ci95`` of that number, ``settings``, ``by_cameras``, ``trials``, ``figure``,
-        ``mlflow_run_id``.
+        ``cpu_ms_per_frame``, ``frames_per_s``), ``cameras_ci95`` (between which numbers the answer lies),
+        ``sure`` (how probable it is that the answer is off by one at most), ``confidence`` in words,
+        ``passed``, ``runs`` and ``pass_rate_ci95`` of that number, ``repeated`` (runs that others disturbed),
+        ``settings``, ``by_cameras``, ``trials``, ``figure``, ``mlflow_run_id``.
 
     Raises:
         ConfigError: ``out_dir`` holds a search with other settings.
@@ -145,21 +173,24 @@ def summary(
     trials: Sequence[Mapping[str, Any]], found: Plan | None, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What the runs say together; see :func:`run_capacity`."""
-    numbers = sorted({row["cameras"] for row in trials})
-    by_cameras = [_together([row for row in trials if row["cameras"] == number]) for number in numbers]
+    counting = [row for row in trials if row["counts"]]
+    numbers = sorted({row["cameras"] for row in counting})
+    by_cameras = [_together([row for row in counting if row["cameras"] == number]) for number in numbers]
     cameras = None if found is None else found.passes
     # Where not even one camera passes, its figures tell why.
     answer = next((row for row in by_cameras if row["cameras"] == max(cameras or 0, 1)), None)
     told = {name: None if answer is None or cameras is None else answer[name] for name in _MEDIANS}
     result: dict[str, Any] = {"cameras": cameras, **told, "settings": dict(settings)}
     if found is not None and answer is not None:
-        verdicts = [(row["cameras"], row["passed"]) for row in trials]
         result |= {
-            "confidence": statement(verdicts, found),
+            "cameras_ci95": [found.least, found.most],
+            "sure": round(found.sure, 3),
+            "confidence": statement(verdicts(trials), found),
             "passed": answer["passed"],
             "runs": answer["runs"],
         }
         result["pass_rate_ci95"] = list(pass_rate_interval(answer["passed"], answer["runs"]))
+    result["repeated"] = len(trials) - len(counting)
     return result | {"by_cameras": by_cameras, "trials": list(trials), "figure": None}
 
 

@@ -1,11 +1,28 @@
-"""The largest number that passes, where passing is a matter of chance too: doubling, then halving."""
+"""The largest number that passes, where passing is a matter of chance too: tried is what is least known."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from scipy.special import betaincinv
+import numpy as np
+from scipy.special import betaincinv, expit
+
+Trial = tuple[int, bool]
+"""A number, and whether it passed."""
+
+_FAILS_BY_ACCIDENT = 0.1
+"""Share of runs that fail at a number far below the edge: a hiccup of the machine."""
+
+_PASSES_BY_ACCIDENT = 0.02
+"""Share of runs that pass far above it: a short run was lucky."""
+
+_WIDTHS = np.array([0.02, 0.04, 0.08, 0.16])
+"""How soft an edge may be, as a share of its number; which one it is, the runs tell."""
+
+_RUNS_OF_A_SIDE = 4
+"""Fewer of the answer, or of the number after it, say too little to be told."""
 
 
 @dataclass(frozen=True)
@@ -14,62 +31,81 @@ class Plan:
 
     Attributes:
         next: the number to try next; None when the answer is found.
-        passes: the largest number known to pass; 0 when none is.
-        fails: the smallest number known to fail; None when none is.
+        passes: the answer so far: the largest number of which half of all runs pass, as likely too small as
+            too large; 0 when that is none.
+        least: the answer is at least this,
+        most: and at most this, with a probability of 95 % together.
+        within: how far off the answer may be: one, or a tenth of it,
+        sure: and with which probability it is no farther off.
     """
 
     next: int | None
     passes: int
-    fails: int | None
+    least: int
+    most: int
+    within: int
+    sure: float
 
 
-def plan(
-    trials: Iterable[tuple[int, bool]], first: int, most: int, runs: int = 3, confirm_runs: int = 5
-) -> Plan:
+def plan(trials: Iterable[Trial], first: int, most: int, runs: int = 36, sure: float = 0.98) -> Plan:
     """What a search should try next, given all it has tried: so it can be broken off and taken up anywhere.
 
-    From ``first`` on the number doubles until one fails, then the space between is halved. A number passes or
-    fails when more than half of ``runs`` say so. At the end the number that passes and the one after it are
-    tried until more than half of ``confirm_runs`` agree; where they do not, the search goes on from there.
+    After ``first`` it tries the answer so far, or the number after it, whichever was tried less: far from the
+    edge that halves what is left, at the edge it weighs both sides in turns, so that a slow minute falls on
+    both. It ends when the answer is within one (or a tenth) of the truth with the probability ``sure``, or
+    after so many ``runs``.
 
     Args:
-        trials: number and whether it passed, of every run so far.
+        trials: of every run so far.
         first: the number to begin with.
         most: the largest number to try.
         runs: see above.
-        confirm_runs: see above.
+        sure: see above.
+
+    Source: Watson, Pelli: QUEST: A Bayesian adaptive psychometric method, Perception & Psychophysics 1983,
+    with a width of the edge that is not known beforehand.
     """
-    counts: dict[int, list[int]] = {}
+    known = list(trials)
+    share = np.cumsum(answer_shares(known, most))
+    answer, low, high = (int(np.searchsorted(share, q)) for q in (0.5, 0.025, 0.975))
+    within = max(1, answer // 10)
+    below = share[answer - within - 1] if answer > within else 0.0
+    is_sure = float(share[min(answer + within, most)] - below)
+    times = Counter(number for number, _ in known)
+    sides = [number for number in (answer, answer + 1) if 1 <= number <= most]
+    is_found = is_sure >= sure and all(times[number] >= _RUNS_OF_A_SIDE for number in sides)
+    following = min(sides, key=lambda number: times[number]) if known else min(first, most)
+    return Plan(
+        None if is_found or len(known) >= runs else following, answer, low, high, within, min(1.0, is_sure)
+    )
+
+
+def answer_shares(trials: Sequence[Trial], most: int) -> np.ndarray:
+    """How probable each answer is, 0 to ``most``, (most + 1,); before any trial all scales are alike.
+
+    A run with n passes with the probability
+
+        p(n) = a + (1 - a - b) / (1 + exp((ln n - ln m) / w))
+
+    where m is the edge, w its width, a and b the shares of what happens by accident; the answer is the whole
+    part of m. All m and w of a grid are weighed by how well they explain the trials.
+    """
+    edges = np.geomspace(0.7, 1.4 * most, 600)
+    log_weight = np.zeros((len(_WIDTHS), len(edges)))
     for number, is_pass in trials:
-        counts.setdefault(number, [0, 0])[bool(is_pass)] += 1
+        softly = expit((np.log(edges) - np.log(number)) / _WIDTHS[:, None])
+        passes = _PASSES_BY_ACCIDENT + (1 - _PASSES_BY_ACCIDENT - _FAILS_BY_ACCIDENT) * softly
+        log_weight += np.log(passes if is_pass else 1 - passes)
+    weight = np.exp(log_weight - log_weight.max()).sum(axis=0)
+    answers = np.minimum(edges.astype(int), most)
+    return np.bincount(answers, weight / weight.sum(), minlength=most + 1)
 
-    def passed(number: int, most_runs: int) -> bool | None:
-        failures, passes = counts.get(number, [0, 0])
-        return None if max(failures, passes) <= most_runs // 2 else passes > failures
 
-    # Doubling: up to the first that fails.
-    low, high, number = 0, None, min(first, most)
-    while high is None and low < most:
-        verdict = passed(number, runs)
-        if verdict is None:
-            return Plan(number, low, None)
-        if verdict:
-            low, number = number, min(2 * number, most)
-        else:
-            high = number
-    # Bisection between the two.
-    while high is not None and high - low > 1:
-        middle = (low + high) // 2
-        verdict = passed(middle, runs)
-        if verdict is None:
-            return Plan(middle, low, high)
-        low, high = (middle, high) if verdict else (low, middle)
-    # Both sides of the edge once more, in turns, so that a slow minute falls on both; a number whose verdict
-    # turns moves the edge.
-    for edge in sorted((low, high or 0), key=lambda edge: sum(counts.get(edge, [0, 0]))):
-        if edge and passed(edge, confirm_runs) is None:
-            return Plan(edge, low, high)
-    return Plan(None, low, high)
+def probability_of_more(these: Sequence[Trial], those: Sequence[Trial], most: int) -> float:
+    """How probable it is that the first carry more than the others; half of what is equal counts."""
+    one, other = answer_shares(these, most), answer_shares(those, most)
+    more = float(one @ (np.cumsum(other) - other))
+    return more + 0.5 * float(one @ other)
 
 
 def pass_rate_interval(passes: int, runs: int, level: float = 0.95) -> tuple[float, float]:
@@ -88,19 +124,12 @@ def pass_rate_interval(passes: int, runs: int, level: float = 0.95) -> tuple[flo
     return lower, upper
 
 
-def statement(trials: Iterable[tuple[int, bool]], found: Plan) -> str:
+def statement(trials: Iterable[Trial], found: Plan) -> str:
     """How sure the answer is, in words."""
     known = list(trials)
-    if not found.passes:
-        return f"not even {found.fails} passed: " + _passed(known, found.fails or 1)
-    words = _passed(known, found.passes)
-    if found.fails is None:
-        return f"{words}; more were not tried"
-    return f"{words}; {_passed(known, found.fails)}"
-
-
-def _passed(trials: list[tuple[int, bool]], number: int) -> str:
-    verdicts = [passed for tried, passed in trials if tried == number]
-    lower, upper = pass_rate_interval(sum(verdicts), len(verdicts))
-    sure = f"95 % confidence: {lower:.0%} to {upper:.0%} of all runs would"
-    return f"{number} passed {sum(verdicts)} of {len(verdicts)} runs ({sure})"
+    passed = Counter(number for number, is_pass in known if is_pass)
+    times = Counter(number for number, _ in known)
+    sides = [n for n in (found.passes, found.passes + 1) if times[n]]
+    counts = ", ".join(f"{n} passed {passed[n]} of {times[n]} runs" for n in sides)
+    between = f"{found.least}" if found.least == found.most else f"{found.least} to {found.most}"
+    return f"95 % probable: {between}; {counts}" if counts else f"95 % probable: {between}"

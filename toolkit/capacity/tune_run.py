@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from toolkit.capacity.config import CapacityConfig, TuneConfig
-from toolkit.capacity.grid import Settings, candidates, check_grid, nested, with_settings
+from toolkit.capacity.grid import Settings, changes, check_grid, nested, with_settings
 from toolkit.capacity.measure import Machine
 from toolkit.capacity.run import RunCameras, parts_of
 from toolkit.capacity.tune import Journal, MachineOf, OnRun, tune
@@ -62,7 +62,7 @@ def run_tune(
     result: dict[str, Any] = {"chosen": None, "yaml": None}
     status = "FAILED"
     try:
-        result |= tune(journal, candidates(config, live), config, capacity)
+        result |= tune(journal, changes(config, live), config, capacity)
         path = out_dir / YAML_FILE
         path.write_text(tuned_yaml(result), encoding="utf-8")
         result["yaml"] = str(path)
