@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from toolkit.live.picture import annotate, blur_boxes, encode_jpeg, label_of, mosaic
+from toolkit.live.picture import annotate, blur_boxes, encode_jpeg, label_of, write
 from toolkit.records import Frame, FrameResult, Prediction, Track
 
 
@@ -60,18 +60,16 @@ def test_a_face_at_the_edge_is_blurred_too():
     assert len(np.unique(image[:30, :30].reshape(-1, 3), axis=0)) <= 36
 
 
-def test_a_mosaic_shows_every_camera_and_a_dark_tile_for_one_that_has_shown_nothing():
-    white = np.full((90, 160, 3), 255, np.uint8)
+def test_a_text_that_does_not_fit_is_cut_at_the_edges_and_nowhere_else():
+    for at in ((300, 3), (-9, 239), (0, 400), (0, -50)):
+        image = np.zeros((240, 320, 3), np.uint8)
+        write(image, "#3 female 93%, 31 y", at, (255, 255, 255))
 
-    wall = mosaic([("a", white), ("b", None), ("c", white)], width_px=640)
+        assert (image.max() > 0) == (0 <= at[1] <= 240)
 
-    assert wall.shape == (360, 640, 3)
-    assert wall[120, 160].tolist() == [255, 255, 255]
-    assert wall[120, 480].tolist() == [32, 32, 32]
-
-
-def test_a_mosaic_of_no_camera_is_a_picture_too():
-    assert mosaic([], width_px=320).shape == (180, 320, 3)
+    narrow = np.zeros((40, 30, 3), np.uint8)
+    write(narrow, "#3 female 93%, 31 y", (5, 20), (255, 255, 255))
+    assert narrow[10:20].max() > 200
 
 
 def test_a_jpeg_is_a_jpeg():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from toolkit.live.codec import VideoDecoder
-from toolkit.live.pixels import ArrayPixels, YuvPixels, cut_faces, is_planar, look_at
+from toolkit.live.pixels import ArrayPixels, Converter, YuvPixels, cut_faces, is_planar, look_at
 from toolkit.records import Frame
 
 _BT601, _UNSPECIFIED, _BT709, _BT2020 = 6, 2, 1, 9
@@ -78,6 +78,23 @@ def test_fine_stripes_are_averaged_and_do_not_alias():
     for pixels in (ArrayPixels(stripes), YuvPixels(film, to_bgr)):
         small = pixels.shrunk((80, 45))
         assert np.abs(small.astype(int) - 127).max() <= 3
+
+
+def test_a_tile_is_made_of_what_the_detector_saw_and_looks_as_if_it_were_made_of_the_whole():
+    shrinks = []
+
+    class Counting(Converter):
+        def __call__(self, *args):
+            shrinks.append(args)
+            return super().__call__(*args)
+
+    frame = film_frame(size_wh=(640, 360))
+    pixels = YuvPixels(frame, to_bgr, Counting())
+    pixels.shrunk((320, 180))
+    tile = pixels.shrunk((160, 90))
+
+    assert len(shrinks) == 1
+    assert np.abs(tile.astype(int) - YuvPixels(frame, to_bgr).shrunk((160, 90))).mean() < 3
 
 
 def test_the_whole_is_made_once_and_only_when_somebody_asks():

@@ -203,13 +203,20 @@ def test_a_stuck_browser_does_not_slow_the_run(dashboard):
 
 def test_slow_drawing_leaves_at_least_half_of_the_time_to_the_run(dashboard, monkeypatch):
     draws = []
-    monkeypatch.setattr(Wall, "jpeg_if_new", lambda *args: draws.append(time.sleep(0.1)))
+
+    def draw(*args):
+        draws.append(None)
+        enough_s = time.thread_time() + 0.1
+        while time.thread_time() < enough_s:
+            pass
+
+    monkeypatch.setattr(Wall, "jpeg_if_new", draw)
     board = dashboard(door=[endless()])
     board.start()
     board.watch(1.0)
     board.stop()
 
-    assert 2 <= len(draws) <= 6
+    assert 1 <= len(draws) <= 6
 
 
 def test_a_run_that_fails_says_why_without_a_password(dashboard, caplog):

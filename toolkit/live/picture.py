@@ -1,9 +1,9 @@
-"""Results as pictures: boxes and labels on a frame, faces blurred, cameras side by side."""
+"""Results as pictures: boxes and labels on a frame, faces blurred."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -12,8 +12,14 @@ from toolkit.crops import cut_crops
 from toolkit.live.pixels import pixels_of
 from toolkit.records import BoxXyxy, Frame, FrameResult, Track
 
+Bgr = tuple[int, int, int]
+
+_TEXTS_KEPT = 256
+"""Labels change seldom. Writing one anew gives up the interpreter lock three times; a busy street takes up to
+5 ms to give it back."""
+
 # BGR, chosen to be told apart by colour-blind eyes too (Okabe, Ito: Color Universal Design, 2008).
-_COLOURS = {"female": (0, 159, 230), "male": (233, 180, 86), None: (170, 170, 170)}
+_COLOURS: dict[str | None, Bgr] = {"female": (0, 159, 230), "male": (233, 180, 86), None: (170, 170, 170)}
 
 
 def annotate(result: FrameResult, blur_faces: bool = True, width_px: int | None = None) -> np.ndarray:
@@ -55,28 +61,21 @@ def label_of(track: Track) -> str:
     return f"#{track.track_id} {label.gender} {label.gender_probability:.0%}, {label.age_years:.0f} y"
 
 
-def mosaic(pictures: Iterable[tuple[str, np.ndarray | None]], width_px: int = 1280) -> np.ndarray:
-    """Named pictures side by side in a near-square grid of 16:9 tiles.
+def write(image: np.ndarray, text: str, at: tuple[int, int], colour: Bgr) -> None:
+    """Write on a dark ground, in place; moved left where it would leave the picture.
 
     Args:
-        pictures: name and picture (H, W, 3) uint8 BGR; None for a camera that has shown nothing yet.
-        width_px: width of the whole.
-
-    Returns:
-        (H, W, 3), uint8, BGR.
+        image: (H, W, 3), uint8, BGR.
+        text: one line.
+        at: left end of its base line, in pixels.
+        colour: of the letters.
     """
-    named = list(pictures)
-    columns = max(1, math.ceil(math.sqrt(len(named))))
-    rows = max(1, math.ceil(len(named) / columns))
-    tile_w, tile_h = width_px // columns, width_px // columns * 9 // 16
-    wall = np.full((rows * tile_h, columns * tile_w, 3), 32, dtype=np.uint8)
-    for number, (name, picture) in enumerate(named):
-        top, left = number // columns * tile_h, number % columns * tile_w
-        tile = wall[top : top + tile_h, left : left + tile_w]
-        if picture is not None:
-            _fit_into(tile, picture)
-        _write(tile, name, (6, 18), (255, 255, 255))
-    return wall
+    patch, ascent = _drawn(text, colour)
+    (height, width), (rows, columns) = patch.shape[:2], image.shape[:2]
+    left, top = max(0, min(at[0], columns - width)), at[1] - ascent
+    first, last = max(0, top), max(0, min(top + height, rows))
+    if first < last:
+        image[first:last, left : left + width] = patch[first - top : last - top, : columns - left]
 
 
 def encode_jpeg(image: np.ndarray, quality: int = 80) -> bytes:
@@ -103,25 +102,14 @@ def _draw_track(image: np.ndarray, track: Track, box_xyxy: BoxXyxy) -> None:
     left, top, right, bottom = (round(side) for side in box_xyxy)
     colour = _COLOURS[track.label.gender if track.label else None]
     cv2.rectangle(image, (left, top), (right, bottom), colour, 2)
-    _write(image, label_of(track), (left, top - 5 if top > 20 else bottom + 16), colour)
+    write(image, label_of(track), (left, top - 5 if top > 20 else bottom + 16), colour)
 
 
-def _write(image: np.ndarray, text: str, at: tuple[int, int], colour: tuple[int, int, int]) -> None:
-    """Text on a dark ground, moved left where it would leave the picture."""
+@lru_cache(_TEXTS_KEPT)
+def _drawn(text: str, colour: Bgr) -> tuple[np.ndarray, int]:
+    """Text on a dark ground, and how far its base line lies below the top."""
     font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.45
     (width, height), below = cv2.getTextSize(text, font, size, 1)
-    left, bottom = max(0, min(at[0], image.shape[1] - width)), at[1]
-    cv2.rectangle(
-        image, (left, bottom - height - 2), (left + width, bottom + below), (24, 24, 24), cv2.FILLED
-    )
-    cv2.putText(image, text, (left, bottom), font, size, colour, 1, cv2.LINE_AA)
-
-
-def _fit_into(tile: np.ndarray, picture: np.ndarray) -> None:
-    """Put the picture into the middle of the tile, as large as fits."""
-    tile_h, tile_w = tile.shape[:2]
-    scale = min(tile_w / picture.shape[1], tile_h / picture.shape[0])
-    width, height = max(1, int(picture.shape[1] * scale)), max(1, int(picture.shape[0] * scale))
-    left, top = (tile_w - width) // 2, (tile_h - height) // 2
-    smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    tile[top : top + height, left : left + width] = cv2.resize(picture, (width, height), interpolation=smooth)
+    patch = np.full((height + below + 3, width + 1, 3), 24, np.uint8)
+    cv2.putText(patch, text, (0, height + 2), font, size, colour, 1, cv2.LINE_AA)
+    return patch, height + 2

@@ -108,8 +108,10 @@ class YuvPixels:
             return self._image
 
     def shrunk(self, size_wh: tuple[int, int]) -> np.ndarray:
-        """See :class:`Pixels`; the last one is kept."""
+        """See :class:`Pixels`; the last one is kept, and smaller ones are made of it."""
         small = self._small
+        if small is not None and small.shape[1] > size_wh[0] and small.shape[0] > size_wh[1]:
+            return _resized(small, size_wh)
         if small is None or small.shape[1::-1] != size_wh:
             scaled = self._shrink(self._frame, _PLANAR[self._frame.format.name], size_wh)
             self._small = small = self._mixed(*_planes(scaled, (size_wh,) * 3))

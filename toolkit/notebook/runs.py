@@ -89,8 +89,9 @@ def place_table(statistics: Mapping[str, Any]) -> pd.DataFrame:
         for name, counts in values[kind].items()
     }
     columns = ["inside", "entered", "left", "persons", "to left", "to right"]
-    table = pd.DataFrame(list(rows.values()), index=list(rows), columns=columns).astype("Int64")
-    return table.rename_axis(columns="place")
+    table = pd.DataFrame(list(rows.values()), index=list(rows), columns=columns)
+    # Most runs have no places; the type costs more than all other tables.
+    return (table.astype("Int64") if rows else table).rename_axis(columns="place")
 
 
 def machine_line(statistics: Mapping[str, Any]) -> str:

@@ -60,8 +60,9 @@ class Screen:
             self._is_short = self._is_short_of_time(self._seen["resources"])
             self._draw_numbers(self._seen)
         now, cpu_s = time.monotonic(), time.thread_time() - cpu_began_s
-        # Rests at least as long as it draws: where drawing is slow, the run needs the cores more.
-        self._next_at = max(self._next_at + self._period_s, now + (now - began), began + self._pause_s(cpu_s))
+        # Rests at least as long as it computed: where drawing is slow, the run needs the cores more. Time in
+        # which it waited for the interpreter took nothing from the run.
+        self._next_at = max(self._next_at + self._period_s, now + cpu_s, began + self._pause_s(cpu_s))
         return self._next_at - now
 
     def _pause_s(self, cpu_s: float) -> float:

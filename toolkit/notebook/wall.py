@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
 from toolkit.live.listeners import LatestResults
-from toolkit.live.picture import annotate, encode_jpeg, mosaic
+from toolkit.live.picture import annotate, encode_jpeg
+from toolkit.notebook.mosaic import Mosaic
 from toolkit.records import FrameResult
 
 Draw = Callable[[FrameResult, bool, int], np.ndarray]
@@ -44,8 +44,8 @@ class Wall:
         """Show these cameras from now on."""
         with self._drawing:
             self.cameras = list(cameras)
-            self._tile_px = self._width_px // max(1, math.ceil(math.sqrt(len(self.cameras))))
-            self._tiles: dict[str, tuple[FrameResult, bool, np.ndarray]] = {}
+            self._mosaic = Mosaic(len(self.cameras), self._width_px)
+            self._tiles: dict[str, tuple[FrameResult | None, str, bool]] = {}
 
     def results(self) -> dict[str, FrameResult | None]:
         """Camera to what its tile shows, or would show if it were drawn now."""
@@ -54,11 +54,9 @@ class Wall:
     def jpeg(self, states: Mapping[str, str], blur_faces: bool = True) -> bytes:
         """The wall as it is now; ``states`` tells which cameras are not live, so that none seems to be."""
         with self._drawing:
-            tiles = [
-                (_title(camera, states.get(camera, "live")), self._tile(camera, blur_faces))
-                for camera in self.cameras
-            ]
-            return encode_jpeg(mosaic(tiles, self._width_px), quality=75)
+            for number, camera in enumerate(self.cameras):
+                self._draw_tile(number, camera, _title(camera, states.get(camera, "live")), blur_faces)
+            return encode_jpeg(self._mosaic.image, quality=75)
 
     def jpeg_if_new(self, states: Mapping[str, str], blur_faces: bool = True) -> bytes | None:
         """The wall as it is now; None when it would look as it did at the last call."""
@@ -68,15 +66,18 @@ class Wall:
         self._shown = now
         return self.jpeg(states, blur_faces)
 
-    def _tile(self, camera: str, blur_faces: bool) -> np.ndarray | None:
+    def _draw_tile(self, number: int, camera: str, title: str, blur_faces: bool) -> None:
         """A slow camera among fast ones is drawn when it has news, not each time."""
         result = self._latest.get(camera)
+        now = (result, title, blur_faces)
+        if self._tiles.get(camera) == now:
+            return
+        self._tiles[camera] = now
         if result is None:
-            return None
-        kept = self._tiles.get(camera)
-        if kept is None or kept[0] is not result or kept[1] != blur_faces:
-            kept = self._tiles[camera] = (result, blur_faces, self._draw(result, blur_faces, self._tile_px))
-        return kept[2]
+            self._mosaic.put(number, title, None)
+        else:
+            width_px = self._mosaic.width_that_fits(result.frame.size_wh)
+            self._mosaic.put(number, title, self._draw(result, blur_faces, width_px))
 
 
 def _title(camera: str, state: str) -> str:
