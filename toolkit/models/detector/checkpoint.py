@@ -34,6 +34,7 @@ class DetectorCard:
         probability_line: slope and offset that make of the network's logit one whose sigmoid is the
             probability that a box is on a face, as it was on made pictures.
         weights_sha256: digest of the safetensors file.
+        int8_sha256: digest of the same weights in eight bits, in files beside it; empty where there are none.
         kind: :data:`KIND`.
     """
 
@@ -43,7 +44,12 @@ class DetectorCard:
     metrics: dict[str, Any] = field(default_factory=dict)
     probability_line: tuple[float, float] = (1.0, 0.0)
     weights_sha256: str = ""
+    int8_sha256: str = ""
     kind: str = KIND
+
+    def as_json(self) -> bytes:
+        """As it is written."""
+        return (json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n").encode()
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +76,9 @@ class DetectorCheckpoint:
                 for name, tensor in state.items()
             }
         )
-        card = replace(self.card, weights_sha256=hashlib.sha256(weights).hexdigest())
-        text = json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n"
-        for target, content in ((path, weights), (path.with_suffix(".json"), text.encode())):
+        # Eight bits that lie there were made of other weights.
+        card = replace(self.card, weights_sha256=hashlib.sha256(weights).hexdigest(), int8_sha256="")
+        for target, content in ((path, weights), (path.with_suffix(".json"), card.as_json())):
             part = target.with_name(f"{target.name}.part")
             part.write_bytes(content)
             part.replace(target)
@@ -88,7 +94,7 @@ class DetectorCheckpoint:
         Raises:
             ModelError: a file is missing or damaged, or is no detector of this toolkit.
         """
-        path = shipped_path() if str(path) in (SHIPPED, KIND) else Path(path).with_suffix(".safetensors")
+        path = weights_path(path)
         card = _read_card(path.with_suffix(".json"))
         try:
             content = path.read_bytes()
@@ -118,6 +124,11 @@ def is_detector(checkpoint: str | Path) -> bool:
 def shipped_path() -> Path:
     """The weights inside the package."""
     return Path(str(resources.files("toolkit.models"))) / "weights" / "face_detector.safetensors"
+
+
+def weights_path(path: str | Path) -> Path:
+    """The weights' file of what :meth:`DetectorCheckpoint.load` is given."""
+    return shipped_path() if str(path) in (SHIPPED, KIND) else Path(path).with_suffix(".safetensors")
 
 
 def _read_card(path: Path) -> DetectorCard:

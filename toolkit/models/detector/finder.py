@@ -14,9 +14,11 @@ import numpy as np
 from toolkit.errors import ConfigError, ShapeError
 from toolkit.models.checkpoint import SHIPPED
 from toolkit.models.detector.boxes import read_answers
-from toolkit.models.detector.checkpoint import DetectorCheckpoint
+from toolkit.models.detector.checkpoint import DetectorCheckpoint, weights_path
+from toolkit.models.detector.int8 import RUNTIME, DetectorInt8Runtime, can_run, int8_beside
 from toolkit.models.predictor import pick_device
 from toolkit.models.runtime import Runtime, open_runtime
+from toolkit.models.runtimes.base import usable_threads
 from toolkit.records import Detection
 
 _logger = logging.getLogger(__name__)
@@ -41,10 +43,12 @@ class FaceFinder:
         nms_threshold: of two boxes that overlap by more than this (IoU), the better stays.
         batch_size: pictures that go through the network at once.
         threads: on the CPU; None takes as many as this process may use cores.
-        runtime: what runs the network, see :func:`toolkit.models.runtime.open_runtime`.
+        runtime: what runs the network, see :func:`toolkit.models.runtime.open_runtime`; ``"openvino-int8"``
+            runs it in eight bits, and ``"auto"`` takes that on a CPU where it is there.
         device: ``"auto"`` takes a GPU where there is one.
         face_odds: odds of a face where the pictures come from, by those in the made pictures it learned from;
             scores move with them (Saerens et al., Neural Computation 2002).
+        int8: the network in eight bits, see :mod:`toolkit.models.detector.int8`; :meth:`load` finds it.
 
     Attributes:
         name: for tables and records.
@@ -67,6 +71,7 @@ class FaceFinder:
         runtime: str = "auto",
         device: str = "auto",
         face_odds: float = 1.0,
+        int8: Path | None = None,
     ) -> None:
         for name, value in (("score_threshold", score_threshold), ("nms_threshold", nms_threshold)):
             if not 0 < value < 1:
@@ -85,6 +90,7 @@ class FaceFinder:
         self._threads = threads
         self._runtime = runtime
         self._device = str(pick_device(device))
+        self._int8 = self._eight_bits(int8)
         self._open: dict[tuple[int, int], Runtime] = {}
         self._opening = threading.Lock()
 
@@ -95,7 +101,9 @@ class FaceFinder:
         Raises:
             ModelError: the weights are missing, damaged, or not a detector's.
         """
-        return cls(DetectorCheckpoint.load(path), **settings)  # type: ignore[arg-type]
+        checkpoint = DetectorCheckpoint.load(path)
+        int8 = int8_beside(weights_path(path), checkpoint.card)
+        return cls(checkpoint, int8=int8, **settings)  # type: ignore[arg-type]
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
         """The faces of every image, best first.
@@ -128,7 +136,21 @@ class FaceFinder:
                 self._open[size_hw] = self._opened(size_hw)
             return self._open[size_hw]
 
+    def _eight_bits(self, int8: Path | None) -> Path | None:
+        """The eight bits, if it is they that run."""
+        if self._runtime == RUNTIME and (int8 is None or self._device != "cpu"):
+            raise ConfigError(
+                f"runtime {self._runtime!r} runs on the CPU with a file made beside the weights "
+                "(experiments/quantize_detector.py); use 'auto'"
+            )
+        is_meant = self._runtime == RUNTIME or (
+            self._runtime == "auto" and self._device == "cpu" and can_run()
+        )
+        return int8 if is_meant else None
+
     def _opened(self, size_hw: tuple[int, int]) -> Runtime:
+        if self._int8 is not None:
+            return DetectorInt8Runtime(self._int8, size_hw, usable_threads(self._threads))
         others = [runtime.name for runtime in self._open.values()]
         # What was quickest for one size is so for others: they need no measurement of their own.
         name = others[0] if others else self._runtime

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import platformdirs
 import torch
+from torch import nn
 
 from toolkit.errors import ModelError
 from toolkit.models.network import PictureNetwork
@@ -50,17 +51,26 @@ def export_onnx(network: PictureNetwork, size_px: Size, path: Path) -> Path:
     Raises:
         ModelError: torch cannot export it.
     """
+    folded = fold(copy.deepcopy(network).cpu(), size_px)
+    return export_as_it_is(folded, size_px, path, network.takes_any_size)
+
+
+def export_as_it_is(network: nn.Module, size_px: Size, path: Path, takes_any_size: bool) -> Path:
+    """Write as ONNX what takes bytes as :func:`export_onnx`'s networks do, with nothing folded.
+
+    Raises:
+        ModelError: torch cannot export it.
+    """
     # Two pictures: torch takes a size of one for a constant.
     images = torch.zeros((2, *height_width(size_px), 3), dtype=torch.uint8)
     dynamic = {0: torch.export.Dim("n")}
-    if network.takes_any_size:
+    if takes_any_size:
         dynamic |= {axis: torch.export.Dim(name, min=_SMALLEST_PX) for axis, name in ((1, "h"), (2, "w"))}
-    folded = fold(copy.deepcopy(network).cpu(), size_px)
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
-                folded,
+                network,
                 (images,),
                 dynamo=True,
                 input_names=[INPUT],
