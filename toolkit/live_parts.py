@@ -18,8 +18,9 @@ from toolkit.models.predictor import Predictor
 
 logger = logging.getLogger(__name__)
 
-_FACE_ODDS = 0.25
-"""At the tracker's thresholds our scores then give about as many false alarms on made pictures as YuNet's."""
+FACE_ODDS = 0.25
+"""At the tracker's thresholds our scores then give about as many false alarms on made pictures as YuNet's
+(``experiments/compare_detectors.py --made 100`` prints both)."""
 
 MakePipeline = Callable[[LiveConfig, Iterable[Listener]], LivePipeline]
 """See :func:`make_pipeline`."""
@@ -56,7 +57,7 @@ def _our_detector(config: LiveConfig) -> FaceFinder:
         score_threshold=0.3,
         runtime=config.runtime,
         device=config.device,
-        face_odds=_FACE_ODDS,
+        face_odds=FACE_ODDS,
     )
     # The first size that is opened takes seconds; most cameras are 16:9, and none should wait for that.
     finder.runtime_for((round(side_px * 9 / 16), side_px))
