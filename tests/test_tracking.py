@@ -159,6 +159,35 @@ def test_what_was_not_sent_is_sent_later_with_its_files(no_store, tmp_path, new_
     assert list((tmp_path / "runs").iterdir()) == []
 
 
+def test_what_waits_long_lies_in_the_file_and_is_sent_when_the_store_is_back(
+    no_store, tmp_path, new_store, impatient, monkeypatch, caplog
+):
+    from mlflow import MlflowClient
+
+    monkeypatch.setattr(tracking, "_MOST_WAITING", 20)
+    record = RunRecord("live", "away", {})
+    wait_until(lambda: record.error, 30)
+    for step in range(50):
+        record.log_metrics({"live/fps": 1.0}, step)
+        if step % 25 == 0:
+            (tmp_path / "told.txt").write_text(str(step))
+            record.log_file(tmp_path / "told.txt", f"at-{step}")
+            wait_until(lambda: not record._new, 30)
+    wait_until(lambda: len(record._waiting) < 20 and not record._new, 30)
+    assert len(unsent_files()) == 1
+
+    no_store.setenv("MLFLOW_TRACKING_URI", new_store(tmp_path / "store"))
+    wait_until(lambda: not unsent_files(), 60)
+    run_id = record.close()
+
+    client = MlflowClient(store_uri())
+    steps = {point.step for point in client.get_metric_history(run_id, "live/fps")}
+    told = [client.list_artifacts(run_id, f"at-{step}")[0].path for step in (0, 25)]
+    assert told == ["at-0/told.txt", "at-25/told.txt"]
+    assert steps == set(range(50))
+    assert caplog.text.count("until the store is back") == 1
+
+
 def test_what_is_refused_stays_in_the_file_and_holds_nothing_up(client, tmp_path, impatient):
     record = RunRecord("live", "mixed", {})
     record.log_file(tmp_path / "nowhere.jpg")

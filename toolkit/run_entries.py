@@ -145,8 +145,10 @@ def parsed(line: str) -> Entry:
 
 def copied_into(folder: Path, entries: Sequence[Entry]) -> list[Entry]:
     """The entries, the files they speak of copied: what lay in a temporary folder is soon gone."""
+    # More of the same run may lie there from before.
+    first = 1 + max((int(there.name) for there in folder.glob("*")), default=-1)
     kept = []
-    for number, entry in enumerate(entries):
+    for number, entry in enumerate(entries, first):
         path = Path(entry["path"]) if entry["kind"] == "file" else None
         if path is not None and path.exists():
             target = (folder / str(number) / path.name).resolve()

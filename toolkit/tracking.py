@@ -28,7 +28,7 @@ from toolkit.mlflow_store import (
 )
 from toolkit.resources import system_metrics
 from toolkit.run_entries import Entry, first_piece, start_entry, start_run, write_piece
-from toolkit.unsent import keep_unsent
+from toolkit.unsent import keep_unsent, send
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -53,6 +53,9 @@ PARENT_RUN = "TOOLKIT_PARENT_RUN"
 _WRITE_EVERY_S = 5.0
 _LEFT_ALONE_S = 30.0
 """A store that has just failed may hold each call for seconds."""
+
+_MOST_WAITING = 600
+"""Ten minutes of a live run, some 10 MB with 16 cameras; a store may be away for days."""
 
 _FAILURES_AT_THE_END = 2
 """A store that refuses one thing may take the rest; one that fails twice is gone."""
@@ -88,6 +91,7 @@ class RunRecord:
         self._client: MlflowClient | None = None
         self._new: deque[Entry] = deque()
         self._waiting: list[Entry] = []
+        self._kept: Path | None = None
         self._wake = threading.Event()
         self._is_closed = threading.Event()
         self._left_alone_until = 0.0
@@ -146,8 +150,8 @@ class RunRecord:
         if self._thread.is_alive():
             logger.error("MLflow is still writing %.0f s after the end of the run", timeout_s)
         left = [*self._waiting, *_emptied(self._new)]
-        if left:
-            path = keep_unsent(self._start, self.run_id, left)
+        if left or self._kept is not None:
+            path = keep_unsent(self._start, self.run_id, left, self._kept)
             logger.error("what MLflow did not take lies in %s; toolkit runs send sends it", path)
         return self.run_id
 
@@ -172,6 +176,7 @@ class RunRecord:
     def _write_new(self, is_last: bool) -> None:
         """Write all that waits, unless the store has just failed; at the end it is asked once more."""
         self._waiting += _emptied(self._new)
+        self._keep_the_many()
         if time.monotonic() < self._left_alone_until and not is_last:
             return
         failures_left = _FAILURES_AT_THE_END if is_last else 1
@@ -187,6 +192,29 @@ class RunRecord:
             del self._waiting[: len(piece)]
         # Behind the others: one thing that is refused does not hold them up.
         self._waiting += refused
+        if not refused:
+            self._send_kept()
+
+    def _keep_the_many(self) -> None:
+        """What has waited long goes into the file, where the run's end would leave it."""
+        if len(self._waiting) >= _MOST_WAITING and self.error is not None:
+            is_first = self._kept is None
+            self._kept = keep_unsent(self._start, self.run_id, self._waiting, self._kept)
+            self._waiting = []
+            if is_first:
+                logger.warning("what MLflow does not take lies in %s until the store is back", self._kept)
+
+    def _send_kept(self) -> None:
+        if self._kept is None:
+            return
+        try:
+            sent = send(self._kept, self.run_id)
+        except Exception as error:  # noqa: BLE001 - as above; the file stays for the next time
+            self._note(error)
+            return
+        if sent.refused:
+            logger.error("what MLflow refused lies in %s; toolkit runs send sends it", self._kept)
+        self._kept = None
 
     def _write(self, piece: Sequence[Entry]) -> None:
         self._client = self._client or open_store()

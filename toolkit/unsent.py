@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from toolkit.errors import StoreUnavailable, ToolkitError
 from toolkit.mlflow_store import DEFAULT_STORE, asking_store
@@ -33,20 +35,24 @@ class Sent:
     reasons: tuple[str, ...]
 
 
-def keep_unsent(start: Entry, run_id: str | None, entries: Sequence[Entry]) -> Path:
-    """Write what was not sent into a new file; copies of the files it speaks of lie in a folder beside it.
+def keep_unsent(start: Entry, run_id: str | None, entries: Sequence[Entry], path: Path | None = None) -> Path:
+    """Write what was not sent into a file; copies of the files it speaks of lie in a folder beside it.
 
     Args:
         start: the run's first entry.
         run_id: None, if the run was never made.
         entries: the rest, in order.
+        path: of the file that holds earlier entries of this run, which stay before these; None for a new one.
     """
-    stem = f"unsent-{re.sub(r'[^A-Za-z0-9_.=-]+', '-', start['name'])}"
-    path, number = DEFAULT_STORE / f"{stem}.jsonl", 1
-    while path.exists():
-        number += 1
-        path = DEFAULT_STORE / f"{stem}-{number}.jsonl"
-    _write(path, [start | {"run_id": run_id}, *copied_into(path.with_suffix(""), entries)])
+    path = path or _new_path(start["name"])
+    kept = [start | {"run_id": run_id}, *copied_into(path.with_suffix(""), entries)]
+    with _written_anew(path) as part:
+        part.write(_line(kept[0]))
+        if path.exists():
+            with path.open(encoding="utf-8") as before:
+                before.readline()
+                shutil.copyfileobj(before, part)
+        part.writelines(map(_line, kept[1:]))
     return path
 
 
@@ -55,8 +61,10 @@ def unsent_files() -> list[Path]:
     return sorted(DEFAULT_STORE.glob("unsent-*.jsonl"), key=lambda path: path.stat().st_mtime)
 
 
-def send(path: Path) -> Sent:
+def send(path: Path, run_id: str | None = None) -> Sent:
     """Write the entries of a file into the store; the file goes when all of them are there.
+
+    They go to the run that the file names, else to ``run_id``, else to a new one.
 
     An entry that the store refuses stays in the file and does not hold up the others. What was written before
     an interruption is written again the next time, which changes nothing.
@@ -69,7 +77,7 @@ def send(path: Path) -> Sent:
     left: list[Entry] = []
     reasons: dict[str, None] = {}
     with asking_store() as client:
-        run_id = start["run_id"] or start_run(client, start)
+        run_id = start["run_id"] or run_id or start_run(client, start)
         # Should the next lines be interrupted, the run is not made a second time.
         _write(path, [start | {"run_id": run_id}, *entries])
         waiting = entries
@@ -103,8 +111,28 @@ def _read(path: Path) -> list[Entry]:
 
 
 def _write(path: Path, entries: Sequence[Entry]) -> None:
+    with _written_anew(path) as part:
+        part.writelines(map(_line, entries))
+
+
+@contextmanager
+def _written_anew(path: Path) -> Iterator[TextIO]:
     """Under another name, then renamed: nobody ever reads half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    part.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+    with part.open("w", encoding="utf-8") as opened:
+        yield opened
     part.replace(path)
+
+
+def _line(entry: Entry) -> str:
+    return json.dumps(entry) + "\n"
+
+
+def _new_path(name: str) -> Path:
+    stem = f"unsent-{re.sub(r'[^A-Za-z0-9_.=-]+', '-', name)}"
+    path, number = DEFAULT_STORE / f"{stem}.jsonl", 1
+    while path.exists():
+        number += 1
+        path = DEFAULT_STORE / f"{stem}-{number}.jsonl"
+    return path
