@@ -8,9 +8,11 @@ from waiting import wait_until
 
 from toolkit.errors import ConfigError, ModelError, SourceError
 from toolkit.experiment import LiveConfig
+from toolkit.live.people_counter import PeopleCounter
 from toolkit.live.pipeline import LivePipeline
 from toolkit.live.zones import ZoneConfig
 from toolkit.live_changes import Steering, with_camera, with_settings, without_camera
+from toolkit.records import Frame, FrameResult, Track
 
 LIVE = LiveConfig({"door": "door", "hall": "hall"})
 
@@ -25,7 +27,7 @@ def street():
 
 
 def test_a_camera_comes_and_goes_and_each_is_told(street):
-    steering, told = Steering(street, LIVE, load=lambda live: EchoModel()), []
+    steering, told = Steering(street, LIVE, lambda live: EchoModel(), print), []
 
     steering.change(with_camera(steering.live, "late", "late"), told.append)
     wait_until(lambda: street.statistics()["cameras"]["late"]["analysed"] == 1)
@@ -37,7 +39,7 @@ def test_a_camera_comes_and_goes_and_each_is_told(street):
 
 
 def test_a_camera_that_cannot_be_opened_is_not_there_afterwards(street):
-    steering, told = Steering(street, LIVE, load=lambda live: EchoModel()), []
+    steering, told = Steering(street, LIVE, lambda live: EchoModel(), print), []
     wanted = with_camera(with_settings(LIVE, batch_size=3), "wrong", "nowhere")
 
     with pytest.raises(SourceError, match="nowhere is not there"):
@@ -50,7 +52,7 @@ def test_a_camera_that_cannot_be_opened_is_not_there_afterwards(street):
 
 def test_another_model_is_loaded_only_when_it_is_asked_for(street):
     loaded, told = [], []
-    steering = Steering(street, LIVE, load=lambda live: loaded.append(live.runtime) or EchoModel())
+    steering = Steering(street, LIVE, lambda live: loaded.append(live.runtime) or EchoModel(), print)
 
     steering.change(with_settings(LIVE, max_wait_s=0.5, detect_every=4), told.append)
     steering.change(with_settings(steering.live, runtime="torch"), told.append)
@@ -64,7 +66,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_one_there_is(street):
     def load(live):
         raise ModelError("no such file")
 
-    steering = Steering(street, LIVE, load)
+    steering = Steering(street, LIVE, load, print)
 
     with pytest.raises(ModelError, match="no such file"):
         steering.change(with_settings(LIVE, checkpoint="missing.safetensors"), print)
@@ -74,7 +76,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_one_there_is(street):
 
 def test_a_password_in_an_address_is_not_told(street):
     told = []
-    steering = Steering(street, LIVE, load=lambda live: EchoModel())
+    steering = Steering(street, LIVE, lambda live: EchoModel(), print)
     steering.change(with_camera(LIVE, "late", "rtsp://me:secret@door.example/late"), told.append)
 
     assert told == ["camera late added: rtsp://***@door.example/late"]
@@ -98,12 +100,26 @@ def test_changes_that_make_no_sense_are_refused_in_words(change, message):
 
 
 def test_what_holds_for_the_whole_run_cannot_be_changed_in_it(street):
-    steering = Steering(street, LIVE, load=lambda live: EchoModel())
+    steering = Steering(street, LIVE, lambda live: EchoModel(), print)
 
     with pytest.raises(ConfigError, match="duration_s cannot change"):
         steering.change(LiveConfig(LIVE.cameras, duration_s=3), print)
     with pytest.raises(ConfigError, match="'door' has another address"):
         steering.change(LiveConfig({"door": "hall"}), print)
+
+
+def test_a_camera_that_is_added_is_counted_at_once_and_anew_when_it_is_added_again(street):
+    counter, told = PeopleCounter(), []
+    steering = Steering(street, LIVE, lambda live: EchoModel(), counter.watch)
+    everywhere = {"all": ZoneConfig(((0, 0), (1, 0), (1, 1), (0, 1)))}
+
+    steering.change(with_camera(LIVE, "late", "late", zones=everywhere), told.append)
+
+    assert told == ["camera late added: late", "counted now: late/all"]
+    counter(FrameResult(Frame("late", 0, 0.0, picture(3)), (Track(1, (1, 1, 9, 9), 0.9, 5),), 0.1))
+    assert counter.counts("late")["zones"]["all"]["inside"] == 1
+    steering.change(without_camera(steering.live, "late"), told.append)
+    assert counter.counts("late")["zones"] == {}
 
 
 def test_a_camera_takes_its_zones_with_it():

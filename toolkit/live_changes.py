@@ -12,7 +12,11 @@ from toolkit.addresses import without_password
 from toolkit.errors import ConfigError, did_you_mean
 from toolkit.experiment import LiveConfig, build
 from toolkit.live.pipeline import LivePipeline, PipelineConfig
+from toolkit.live.zones import LineConfig, ZoneConfig
 from toolkit.live_parts import MakePredictor
+
+Watch = Callable[[Mapping[str, Mapping[str, ZoneConfig]], Mapping[str, Mapping[str, LineConfig]]], None]
+"""See :meth:`PeopleCounter.watch`."""
 
 MODEL = ("checkpoint", "device", "runtime", "threads")
 """Settings that need the model to be loaded anew."""
@@ -23,8 +27,14 @@ STREET = tuple(
 """Settings of the street that may change while it runs."""
 
 
-def with_camera(live: LiveConfig, name: str, address: str | int) -> LiveConfig:
-    """The same with one camera more.
+def with_camera(
+    live: LiveConfig,
+    name: str,
+    address: str | int,
+    zones: Mapping[str, ZoneConfig] | None = None,
+    lines: Mapping[str, LineConfig] | None = None,
+) -> LiveConfig:
+    """The same with one camera more, its zones and its lines.
 
     Raises:
         ConfigError: the name is taken or no name, or there is no address.
@@ -36,7 +46,12 @@ def with_camera(live: LiveConfig, name: str, address: str | int) -> LiveConfig:
             f"where is camera {name!r}? Give a file, a folder, a USB number, or an address such as "
             "rtsp://door.example/1"
         )
-    return replace(live, cameras={**live.cameras, name: address})
+    return replace(
+        live,
+        cameras={**live.cameras, name: address},
+        zones={**live.zones, name: dict(zones)} if zones else live.zones,
+        lines={**live.lines, name: dict(lines)} if lines else live.lines,
+    )
 
 
 def without_camera(live: LiveConfig, name: str) -> LiveConfig:
@@ -77,22 +92,31 @@ class Steering:
         pipeline: the street.
         live: the settings it began with.
         load: see :func:`make_predictor`.
+        watch: told of the zones and lines, when they differ.
 
     Attributes:
         live: the settings in force.
     """
 
-    def __init__(self, pipeline: LivePipeline, live: LiveConfig, load: MakePredictor) -> None:
+    def __init__(self, pipeline: LivePipeline, live: LiveConfig, load: MakePredictor, watch: Watch) -> None:
         self.live = live
         self._pipeline = pipeline
         self._load = load
+        self._watch = watch
         self._changing = threading.Lock()
 
     def change(self, to: LiveConfig, tell: Callable[[str], None]) -> None:
         """See :meth:`LiveRun.change`; ``tell`` hears in words of each change that is in force."""
         with self._changing:
             # Each is in force, and told, before the next is tried.
-            for change in (self._check, self._change_street, self._change_model, self._change_cameras):
+            steps = (
+                self._check,
+                self._change_street,
+                self._change_model,
+                self._change_cameras,
+                self._change_places,
+            )
+            for change in steps:
                 for what in change(to):
                     tell(without_password(what))
 
@@ -131,7 +155,23 @@ class Steering:
         for name in [name for name in self.live.cameras if name not in to.cameras]:
             self._pipeline.remove_camera(name)
             self.live = without_camera(self.live, name)
+            # Should it be added again, it begins to count anew.
+            self._watch(self.live.zones, self.live.lines)
             yield f"camera {name} removed"
+
+    def _change_places(self, to: LiveConfig) -> Iterator[str]:
+        before = self.live
+        if (to.zones, to.lines) != (before.zones, before.lines):
+            self._watch(to.zones, to.lines)
+            self.live = replace(before, zones=to.zones, lines=to.lines)
+            yield _places_told(to) if to.zones or to.lines else "no zones or lines any more"
+
+
+def _places_told(live: LiveConfig) -> str:
+    places = [
+        f"{camera}/{name}" for kind in (live.zones, live.lines) for camera in kind for name in kind[camera]
+    ]
+    return f"counted now: {', '.join(places)}"
 
 
 def _told(before: Mapping[str, Any], after: Mapping[str, Any], names: Iterable[str]) -> str:

@@ -96,7 +96,6 @@ class LiveRun:
         self._experiment = experiment
         self.events = EventLog()
         self.newest: dict[str, Any] = {}
-        self._zones, self._lines = experiment.live.zones, experiment.live.lines
         self._duration_s = math.inf if experiment.live.duration_s is None else experiment.live.duration_s
         self._out_dir = out_dir
         self._blur_faces = blur_faces
@@ -106,7 +105,7 @@ class LiveRun:
         self._resources = ResourceMeter()
         own = (self._best, self._labels, self._counter)
         self._pipeline = make(experiment.live, (*own, *listeners))
-        self._steering = Steering(self._pipeline, experiment.live, load)
+        self._steering = Steering(self._pipeline, experiment.live, load, self._counter.watch)
 
     def start(self) -> None:
         """Open the cameras and begin to record.
@@ -146,16 +145,15 @@ class LiveRun:
 
     def picture(self, result: FrameResult, blur_faces: bool = True, width_px: int = 1280) -> np.ndarray:
         """A result as a picture: boxes, labels, zones, lines and their counts now; (H, W, 3) uint8 BGR."""
-        image, camera = annotate(result, blur_faces, width_px), result.frame.camera
-        zones, lines = self._zones.get(camera, {}), self._lines.get(camera, {})
+        image, camera, live = annotate(result, blur_faces, width_px), result.frame.camera, self.live
+        zones, lines = live.zones.get(camera, {}), live.lines.get(camera, {})
         draw_zones(image, result.frame.size_wh, zones, lines, self._counter.counts(camera))
         return image
 
     def change(self, to: LiveConfig) -> None:
         """Go on with other cameras, another model, or other settings of the street; no frame is lost.
 
-        Takes as long as a camera takes to open and a model to load; call it in a thread of its own. Zones and
-        lines are those of the start.
+        Takes as long as a camera takes to open and a model to load; call it in a thread of its own.
 
         Raises:
             ConfigError: a setting differs that cannot be changed while the run is on.

@@ -123,6 +123,9 @@ class _Place:
     def borders(self) -> list[_Zone | _Line]:
         return [*self.zones.values(), *self.lines.values()]
 
+    def asked(self) -> list[dict[str, ZoneConfig | LineConfig]]:
+        return [{name: border.config for name, border in of.items()} for of in (self.zones, self.lines)]
+
     def measure(self, size_wh: tuple[int, int]) -> None:
         """Lay the zones and lines out for a picture of that size."""
         if self.size_wh == size_wh:
@@ -155,14 +158,21 @@ class PeopleCounter:
         config: CountConfig | None = None,
     ) -> None:
         self._config = config or CountConfig()
-        self._places = {
-            camera: _Place(
-                {name: _Zone(zone) for name, zone in (zones or {}).get(camera, {}).items()},
-                {name: _Line(line) for name, line in (lines or {}).get(camera, {}).items()},
-            )
-            for camera in {**(zones or {}), **(lines or {})}
-        }
         self._lock = threading.Lock()
+        self._places: dict[str, _Place] = {}
+        self.watch(zones or {}, lines or {})
+
+    def watch(
+        self, zones: Mapping[str, Mapping[str, ZoneConfig]], lines: Mapping[str, Mapping[str, LineConfig]]
+    ) -> None:
+        """Count these from now on, as a run does that has other cameras now; what stays goes on counting."""
+        with self._lock:
+            before, self._places = self._places, {}
+            for camera in {**zones, **lines}:
+                place = _place(zones.get(camera, {}), lines.get(camera, {}))
+                kept = before.get(camera)
+                is_same = kept is not None and kept.asked() == place.asked()
+                self._places[camera] = kept if kept is not None and is_same else place
 
     def __call__(self, result: FrameResult) -> None:
         """Count what is new in this result."""
@@ -201,6 +211,12 @@ class PeopleCounter:
         margin_px = self._config.margin * max(right - left, bottom - top)
         for border in place.borders():
             border.see(person, middle_of(box_xyxy), margin_px)
+
+
+def _place(zones: Mapping[str, ZoneConfig], lines: Mapping[str, LineConfig]) -> _Place:
+    return _Place(
+        {n: _Zone(zone) for n, zone in zones.items()}, {n: _Line(line) for n, line in lines.items()}
+    )
 
 
 def _cross(start: PointXy, end: PointXy, point: PointXy) -> float:

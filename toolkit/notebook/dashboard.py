@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from toolkit.addresses import without_password
 from toolkit.errors import ConfigError, ToolkitError
 from toolkit.experiment import Experiment, LiveConfig
 from toolkit.live.listeners import LatestResults
+from toolkit.live.zones import LineConfig, ZoneConfig
 from toolkit.live_changes import with_camera, with_settings, without_camera
 from toolkit.live_parts import MakePipeline, MakePredictor, make_pipeline, make_predictor
 from toolkit.live_run import LiveReport
@@ -164,13 +166,19 @@ class LiveDashboard:
         """
         self._ask(partial(with_settings, **settings))
 
-    def add_camera(self, name: str, address: str | int) -> None:
-        """Open one more camera; as :meth:`change` does it.
+    def add_camera(
+        self,
+        name: str,
+        address: str | int,
+        zones: Mapping[str, ZoneConfig] | None = None,
+        lines: Mapping[str, LineConfig] | None = None,
+    ) -> None:
+        """Open one more camera, and count in its zones and at its lines; as :meth:`change` does it.
 
         Raises:
             ConfigError: the name is taken or no name.
         """
-        self._ask(lambda live: with_camera(live, name, address))
+        self._ask(lambda live: with_camera(live, name, address, zones, lines))
 
     def remove_camera(self, name: str) -> None:
         """Close a camera; as :meth:`change` does it.
