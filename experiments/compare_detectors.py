@@ -160,8 +160,11 @@ def _told(title: str, contenders: dict[str, FaceDetector], checked: Checked) -> 
         alarms = f"{row['false_alarms_per_picture']:.2f} false alarms a picture"
         print(
             f"recall from {LEAST_PX} px on: yunet at score {threshold} {row['yunet']:.3f} with {alarms}; "
-            f"with as many, ours {row['ours']:.3f}, haar {row['haar']:.3f}; at that score, with the odds of live "
-            f"runs, ours {row['ours_at_score']:.3f} with {row['ours_false_alarms_per_picture']:.2f}"
+            f"with as many, ours {row['ours']:.3f}, haar {row['haar']:.3f}"
+        )
+        print(
+            f"  ours at that score, with the odds of live runs: {row['ours_at_score']:.3f} "
+            f"with {row['ours_false_alarms_per_picture']:.2f}"
         )
     return {"scores": scores, "beside_yunet": beside}
 
