@@ -400,4 +400,4 @@ def test_a_run_that_is_short_of_time_is_drawn_less_often(dashboard):
         return screen._pause_s(0.01)
 
     board.stop()
-    assert (pause_s(cores=1.0), pause_s(cores=2.0)) == (0.0, pytest.approx(0.25))
+    assert (pause_s(cores=1.0), pause_s(cores=2.0)) == (0.0, pytest.approx(1 / 3))

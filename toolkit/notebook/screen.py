@@ -14,8 +14,9 @@ from toolkit.notebook.state import DashboardState
 from toolkit.notebook.trends import Trends, WatchedResults
 from toolkit.notebook.wall import Wall
 
-_SHARE_WHEN_SHORT = 0.02
-"""Of a run's CPU time: what drawing it may take while the run is short of time itself."""
+_SHARE_WHEN_SHORT = 0.015
+"""Of a run's CPU time: what drawing it may take while the run is short of time itself. The run loses about
+twice as much, because what is drawn is also sent, and takes turns with it at the interpreter."""
 
 _SHORT_FROM = 0.85
 """A run that uses so much of its cores has no time to give away."""
