@@ -22,6 +22,26 @@ def test_a_line_joins_the_runs_that_no_other_beats():
     assert {text.get_text() for text in axes.texts} == {"quick", "right", "neither"}
 
 
+def test_runs_of_a_sweep_are_named_by_what_tells_them_apart():
+    names = [
+        f"sweep: backbone=resnet10t, image_px={px}-20261124-06030{n}" for n, px in enumerate((32, 48, 64))
+    ]
+    runs = pd.DataFrame({"run": names, "live/fps": [3, 2, 1], "eval/gender_accuracy": [0.7, 0.8, 0.9]})
+
+    [axes] = throughput_against_accuracy(runs, "live/fps", "eval/gender_accuracy").axes
+
+    assert {text.get_text() for text in axes.texts} == {"image_px=32", "image_px=48", "image_px=64"}
+
+
+def test_runs_that_differ_only_in_when_they_began_keep_their_names():
+    names = ["live-20261124-060301", "live-20261124-060302"]
+    runs = pd.DataFrame({"run": names, "live/fps": [3, 2], "eval/gender_accuracy": [0.7, 0.8]})
+
+    [axes] = throughput_against_accuracy(runs, "live/fps", "eval/gender_accuracy").axes
+
+    assert {text.get_text() for text in axes.texts} == set(names)
+
+
 def test_latency_has_a_line_for_each_percentile():
     rows = [(f"live/latency_p{p}_ms", step, step, p + step) for p in (50, 99) for step in (1, 2)]
     history = pd.DataFrame(rows, columns=["metric", "step", "time_s", "value"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -32,14 +35,23 @@ def throughput_against_accuracy(runs: pd.DataFrame, throughput: str, accuracy: s
         points = known[front == of_front]
         axes.plot(points[throughput], points[accuracy], "o", color=colour, markersize=6)
     named = known if len(known) <= _MOST_NAMED else best
-    for _, run in named.iterrows():
-        at = (run[throughput], run[accuracy])
-        axes.annotate(run["run"], at, xytext=(5, 4), textcoords="offset points", fontsize="x-small")
+    for name, at in zip(_short_names(named["run"]), named[[throughput, accuracy]].to_numpy(), strict=True):
+        axes.annotate(name, at, xytext=(5, 4), textcoords="offset points", fontsize="x-small")
     # Room for the names, which begin at their points.
     axes.margins(x=0.15, y=0.12)
     if len(known):
         axes.legend(loc="best", frameon=False, fontsize="small")
     return figure
+
+
+def _short_names(runs: Iterable[str]) -> list[str]:
+    """What tells runs apart: of a sweep's the settings that differ; of others their whole names."""
+    names = list(runs)
+    # "sweep: backbone=resnet10t, image_px=32-20261124-060304"
+    parts = [re.split("[:,] ", re.sub(r"-\d{8}-\d{6}$", "", name)) for name in names]
+    common = set(parts[0]).intersection(*parts) if parts else set()
+    short = [", ".join(part for part in of_one if part not in common) for of_one in parts]
+    return short if all(short) and len(set(short)) == len(names) else names
 
 
 def _with_direction(metric: str) -> str:
