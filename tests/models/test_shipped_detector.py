@@ -12,6 +12,7 @@ from matplotlib import cbook
 from toolkit.live.source import open_source
 from toolkit.models.detector.checkpoint import DetectorCheckpoint, shipped_path
 from toolkit.models.detector.finder import FaceFinder
+from toolkit.models.detector.int8 import RUNTIME, int8_path
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +21,11 @@ def portrait() -> np.ndarray:
         return cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_COLOR)
 
 
-@pytest.fixture(scope="module")
-def finder() -> FaceFinder:
-    return FaceFinder.load(runtime="torch", threads=1, device="cpu", score_threshold=0.3)
+@pytest.fixture(scope="module", params=["torch", RUNTIME])
+def finder(request: pytest.FixtureRequest) -> FaceFinder:
+    if request.param == RUNTIME:
+        pytest.importorskip("openvino")
+    return FaceFinder.load(runtime=request.param, threads=1, device="cpu", score_threshold=0.3)
 
 
 def test_the_card_gives_the_licences_and_the_pack() -> None:
@@ -32,7 +35,8 @@ def test_the_card_gives_the_licences_and_the_pack() -> None:
     assert "Kärkkäinen" in card.licence
     assert card.training_data == "fairface_train_112"
     assert shipped_path().with_name("FACE_DETECTOR.md").is_file()
-    assert shipped_path().stat().st_size < 3_000_000
+    files = shipped_path(), int8_path(shipped_path()), int8_path(shipped_path()).with_suffix(".bin")
+    assert sum(file.stat().st_size for file in files) < 3_000_000
 
 
 def test_it_finds_the_portrait_where_it_is(finder: FaceFinder, portrait: np.ndarray) -> None:

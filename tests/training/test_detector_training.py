@@ -19,6 +19,7 @@ from toolkit.training.detector_backgrounds import draw_background, read_stills
 from toolkit.training.detector_batches import PictureMill, as_batch
 from toolkit.training.detector_config import DetectorTrainConfig
 from toolkit.training.detector_losses import detector_losses, targets
+from toolkit.training.detector_people import cut_decoy, cut_person
 from toolkit.training.detector_pictures import FacePicture, PictureMaker
 from toolkit.training.detector_scores import probability_line
 
@@ -74,6 +75,28 @@ def test_tiny_faces_are_not_asked_for(faces: np.ndarray) -> None:
     asked = np.concatenate([picture.is_asked for picture in made])
     assert asked.any()
     assert not asked[sizes < 8].any()
+
+
+def test_a_face_turned_or_bent_is_smaller_than_its_head(faces: np.ndarray) -> None:
+    rng = np.random.default_rng(0)
+
+    people = [cut_person(faces[0], faces[1], rng) for _ in range(60)]
+
+    boxes = np.array([person.face_xyxy for person in people])
+    wide, high = (boxes[:, 2:] - boxes[:, :2]).T
+    assert (wide.max().round(), high.max().round()) == (87, 114)
+    assert wide.min() < 65
+    assert high.min() < 95
+    for person, (x, y) in zip(people, ((boxes[:, :2] + boxes[:, 2:]) / 2).astype(int), strict=True):
+        assert person.premultiplied_bgra[y, x, 3] > 250
+
+
+def test_what_only_looks_like_somebody_covers_something_too(faces: np.ndarray) -> None:
+    rng = np.random.default_rng(0)
+
+    covers = [cut_decoy(faces[0], faces[1], rng).premultiplied_bgra[..., 3] for _ in range(20)]
+
+    assert all((cover > 250).mean() > 0.05 for cover in covers)
 
 
 def test_backgrounds_are_made_of_rims_and_stills_alike(faces: np.ndarray) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
@@ -15,9 +17,12 @@ which most of them cut off, to the chin. Found by looking at a hundred of them; 
 
 PICTURE_PX = 112
 """Side of the pictures faces are cut from; FairFace's have it."""
-_ASIDE_PX, _ABOVE_PX, _BELOW_PX = 84, 44, 150
+_ASIDE_PX, _ABOVE_PX, _BELOW_PX = 84, 60, 210
 _HAIR_BGR = np.array(
-    [(20, 22, 28), (30, 45, 70), (60, 110, 150), (120, 160, 200), (160, 160, 160), (40, 60, 120)]
+    [
+        *((20, 22, 28), (25, 32, 45), (30, 45, 70), (60, 110, 150), (110, 160, 195)),
+        *((160, 160, 165), (215, 218, 222), (50, 85, 160), (40, 60, 120)),
+    ]
 )
 
 
@@ -32,15 +37,19 @@ def cut_person(picture: np.ndarray, other: np.ndarray, rng: np.random.Generator)
     if rng.random() < 0.5:
         picture = np.ascontiguousarray(picture[:, ::-1])
     style = rng.random()
-    if style < 0.25:
+    if style < 0.12:
         # All that the picture shows, soft or hard at its edge.
-        return Cutout.of(picture, _soft_square(float(rng.uniform(0.5, 9))), _face_box())
+        return Cutout.of(picture, _soft_square(float(rng.uniform(0.5, 9))), _box_of(_WHOLE))
     canvas, cover = _empty_canvas()
-    if style < 0.9:
-        _draw_torso(canvas, cover, other, rng)
-    _draw_hair(canvas, cover, _hair_colour(picture, rng), rng)
-    _lay_face(canvas, cover, picture, rng)
-    return Cutout.of(canvas, cover, _face_box(_ASIDE_PX, _ABOVE_PX))
+    if style < 0.95:
+        _draw_torso(canvas, cover, picture, other, rng)
+    seen = _seen_of(rng)
+    colour = _hair_colour(picture, rng)
+    _draw_hair(canvas, cover, colour, rng)
+    _lay_face(canvas, cover, picture, seen, rng)
+    if rng.random() < 0.45:
+        _draw_fringe(canvas, cover, colour, seen, rng)
+    return Cutout.of(canvas, cover, _box_of(seen))
 
 
 def cut_decoy(picture: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> Cutout:
@@ -53,11 +62,14 @@ def cut_decoy(picture: np.ndarray, other: np.ndarray, rng: np.random.Generator) 
     """
     canvas, cover = _empty_canvas()
     style = rng.random()
-    if style < 0.7:
-        _draw_torso(canvas, cover, other, rng)
-    if style < 0.45:
+    if style < 0.75:
+        _draw_torso(canvas, cover, picture, other, rng)
+    if style < 0.55:
         _draw_hair(canvas, cover, _hair_colour(picture, rng), rng)
-    if style < 0.35:
+    if style < 0.3:
+        # From behind: hair alone.
+        return Cutout.of(canvas, cover, _box_of(_IN_CANVAS))
+    if style < 0.4:
         stuff = cv2.resize(rim_of(picture, rng), (PICTURE_PX, PICTURE_PX))
     elif style < 0.6:
         stuff = _jumbled(picture, int(rng.integers(2, 5)), rng)
@@ -66,13 +78,42 @@ def cut_decoy(picture: np.ndarray, other: np.ndarray, rng: np.random.Generator) 
         stuff = cv2.resize(cv2.resize(picture[30:100, 25:87], (2, 2)), (PICTURE_PX, PICTURE_PX))
     else:
         stuff = cv2.resize(rim_of(other, rng), (PICTURE_PX, PICTURE_PX))
-    _lay_face(canvas, cover, stuff, rng)
-    return Cutout.of(canvas, cover, _face_box(_ASIDE_PX, _ABOVE_PX))
+    _lay_face(canvas, cover, stuff, _IN_CANVAS, rng)
+    return Cutout.of(canvas, cover, _box_of(_IN_CANVAS))
 
 
-def _face_box(left_px: int = 0, top_px: int = 0) -> tuple[float, float, float, float]:
-    left, top, right, bottom = (share * PICTURE_PX for share in FACE_IN_PICTURE)
-    return left_px + left, top_px + top, left_px + right, top_px + bottom
+class _Seen(NamedTuple):
+    """Where a picture lies on the canvas: left, top, width and height in pixels."""
+
+    left: int
+    top: int
+    wide: int
+    high: int
+
+
+_WHOLE = _Seen(0, 0, PICTURE_PX, PICTURE_PX)
+_IN_CANVAS = _Seen(_ASIDE_PX, _ABOVE_PX, PICTURE_PX, PICTURE_PX)
+
+
+def _seen_of(rng: np.random.Generator) -> _Seen:
+    """Of a head turned or bent the face is narrower or lower than the head, and not in its middle."""
+    if rng.random() < 0.5:
+        return _IN_CANVAS
+    wide, high = (round(PICTURE_PX * rng.uniform(least, 1.0)) for least in (0.62, 0.7))
+    room = PICTURE_PX - wide
+    left = _ASIDE_PX + room // 2 + round(room * rng.uniform(-0.5, 0.5))
+    # A head bent down shows its top: the chin stays where it is.
+    return _Seen(left, _ABOVE_PX + PICTURE_PX - high, wide, high)
+
+
+def _box_of(seen: _Seen) -> tuple[float, float, float, float]:
+    left, top, right, bottom = FACE_IN_PICTURE
+    return (
+        seen.left + left * seen.wide,
+        seen.top + top * seen.high,
+        seen.left + right * seen.wide,
+        seen.top + bottom * seen.high,
+    )
 
 
 def _empty_canvas() -> tuple[np.ndarray, np.ndarray]:
@@ -87,59 +128,104 @@ def _soft_square(softness_px: float) -> np.ndarray:
     return cv2.GaussianBlur(mask, (0, 0), softness_px / 2)
 
 
-def _draw_torso(canvas: np.ndarray, cover: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> None:
-    """Neck and shoulders, in place, in one colour or in a stuff taken from another picture."""
-    middle, chin = canvas.shape[1] // 2, _ABOVE_PX + PICTURE_PX
-    shoulder, half = chin + int(rng.integers(5, 30)), int(rng.integers(70, 135))
+def _draw_torso(
+    canvas: np.ndarray, cover: np.ndarray, picture: np.ndarray, other: np.ndarray, rng: np.random.Generator
+) -> None:
+    """Neck, shoulders and clothes, in place: in folds of one colour, or of a stuff from another picture."""
+    middle, chin, bottom = canvas.shape[1] // 2, _ABOVE_PX + PICTURE_PX, canvas.shape[0]
+    skin = np.full_like(canvas, cv2.mean(picture[60:95, 35:77])[:3])
+    neck = np.zeros_like(cover)
+    half_neck = int(rng.integers(24, 38))
+    cv2.rectangle(neck, (middle - half_neck, chin - 30), (middle + half_neck, chin + 50), 1.0, cv2.FILLED)
+    _mix(canvas, cover, cv2.convertScaleAbs(skin, alpha=float(rng.uniform(0.6, 1.0))), neck)
+    shoulder, half = chin + int(rng.integers(-4, 32)), int(rng.integers(75, 138))
+    collar = int(rng.integers(half_neck - 4, half_neck + 16))
+    points = [(middle - collar, shoulder), (middle, shoulder + int(rng.integers(0, 60)))]
+    points += [(middle + collar, shoulder), (middle + half * 3 // 4, shoulder + 18)]
+    points += [(middle + half, shoulder + 60), (middle + half, bottom), (middle - half, bottom)]
+    points += [(middle - half, shoulder + 60), (middle - half * 3 // 4, shoulder + 18)]
     mask = np.zeros_like(cover)
-    bottom = canvas.shape[0]
-    points = [(middle - 30, chin - 20), (middle + 30, chin - 20), (middle + half * 2 // 3, shoulder)]
-    points += [(middle + half, shoulder + 40), (middle + half, bottom), (middle - half, bottom)]
-    points += [(middle - half, shoulder + 40), (middle - half * 2 // 3, shoulder)]
     cv2.fillPoly(mask, [np.array(points, np.int32)], 1.0, cv2.LINE_AA)
-    if rng.random() < 0.5:
-        clothes = cv2.resize(rim_of(other, rng), canvas.shape[1::-1])
-    else:
-        clothes = np.full_like(canvas, rng.integers(0, 200, 3))
-    _mix(canvas, cover, clothes, mask)
+    _mix(canvas, cover, _clothes(canvas, other, rng), cv2.GaussianBlur(mask, (0, 0), rng.uniform(0.8, 3)))
+
+
+def _clothes(canvas: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A picture as large as the canvas; most clothes are dark and of no strong colour."""
+    if rng.random() < 0.3:
+        return cv2.resize(rim_of(other, rng), canvas.shape[1::-1])
+    shade = 15 + 215 * rng.random() ** 1.8
+    colour = shade + shade * rng.normal(0, rng.choice((0.06, 0.35)), 3)
+    folds = 1 + rng.normal(0, rng.uniform(0.05, 0.3), (9, 7, 1))
+    return cv2.resize(np.clip(colour * folds, 0, 255).astype(np.uint8), canvas.shape[1::-1])
 
 
 def _draw_hair(canvas: np.ndarray, cover: np.ndarray, colour: np.ndarray, rng: np.random.Generator) -> None:
-    """A head of hair, in place: short, long, or hardly any."""
+    """A head of hair, in place: short, long, wide, or hardly any."""
     middle = canvas.shape[1] / 2, _ABOVE_PX + PICTURE_PX * float(rng.uniform(0.3, 0.5))
-    axes = PICTURE_PX * float(rng.uniform(0.4, 0.62)), PICTURE_PX * float(rng.uniform(0.5, 0.85))
+    axes = PICTURE_PX * float(rng.uniform(0.42, 0.72)), PICTURE_PX * float(rng.uniform(0.55, 0.9))
     mask = np.zeros_like(cover)
     centre, half = tuple(map(round, middle)), tuple(map(round, axes))
     cv2.ellipse(mask, centre, half, 0, 0, 360, 1.0, cv2.FILLED, cv2.LINE_AA)
-    if rng.random() < 0.3:
+    if rng.random() < 0.35:
         long = round(middle[1] + PICTURE_PX * float(rng.uniform(0.5, 1.1)))
         cv2.rectangle(mask, (centre[0] - half[0], centre[1]), (centre[0] + half[0], long), 1.0, cv2.FILLED)
-    hair = np.full_like(canvas, colour)
-    grain = np.empty_like(canvas)
-    cv2.randu(grain, np.zeros(3), np.full(3, rng.integers(8, 40)))
-    _mix(canvas, cover, cv2.add(hair, grain), cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(0.8, 4))))
+    else:
+        # Short hair ends above the collar.
+        mask[_ABOVE_PX + round(PICTURE_PX * rng.uniform(0.6, 1.0)) :] = 0.0
+    mask = cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(0.8, 5)))
+    _mix(canvas, cover, _strands(canvas, colour, rng), mask)
+
+
+def _strands(canvas: np.ndarray, colour: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Hair as large as the canvas: lighter and darker strands, lit from above."""
+    strands = rng.normal(0, rng.uniform(0.03, 0.18), (8, 90, 1)) + np.linspace(
+        rng.uniform(0, 0.4), rng.uniform(-0.3, 0), 8
+    ).reshape(8, 1, 1)
+    hair = np.clip((1 + strands) * colour + 60 * np.maximum(strands, 0), 0, 255).astype(np.uint8)
+    return cv2.resize(hair, canvas.shape[1::-1])
+
+
+def _draw_fringe(
+    canvas: np.ndarray, cover: np.ndarray, colour: np.ndarray, seen: _Seen, rng: np.random.Generator
+) -> None:
+    """Hair or the edge of a hat over the forehead, in place; the eyes stay free."""
+    ends = seen.top + seen.high * rng.uniform(0.02, 0.22, 6)
+    across = np.linspace(seen.left - 4, seen.left + seen.wide + 4, 6)
+    above = max(0, seen.top - round(0.2 * seen.high))
+    outline = [*zip(across, ends, strict=True), (across[-1] - 8, above), (across[0] + 8, above)]
+    mask = np.zeros_like(cover)
+    cv2.fillPoly(mask, [np.array(outline).astype(np.int32)], 1.0, cv2.LINE_AA)
+    mask = cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(0.8, 4)))
+    if rng.random() < 0.2:
+        colour = rng.integers(0, 220, 3)
+    _mix(canvas, cover, _strands(canvas, colour, rng), mask)
 
 
 def _hair_colour(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Of the picture's upper corners, where most show hair; or any."""
-    if rng.random() < 0.6:
+    if rng.random() < 0.5:
         corners = np.concatenate([picture[:12, :20].reshape(-1, 3), picture[:12, -20:].reshape(-1, 3)])
         return np.median(corners, axis=0).astype(np.uint8)
-    return np.clip(_HAIR_BGR[rng.integers(len(_HAIR_BGR))] * rng.uniform(0.5, 1.3), 0, 215).astype(np.uint8)
+    return np.clip(_HAIR_BGR[rng.integers(len(_HAIR_BGR))] * rng.uniform(0.6, 1.3), 0, 235).astype(np.uint8)
 
 
-def _lay_face(canvas: np.ndarray, cover: np.ndarray, picture: np.ndarray, rng: np.random.Generator) -> None:
+def _lay_face(
+    canvas: np.ndarray, cover: np.ndarray, picture: np.ndarray, seen: _Seen, rng: np.random.Generator
+) -> None:
     """An oval of the picture, in place; its upper end fades into what is there."""
     mask = np.zeros((PICTURE_PX, PICTURE_PX), np.float32)
-    half = round(PICTURE_PX * rng.uniform(0.38, 0.5)), round(PICTURE_PX * rng.uniform(0.47, 0.56))
+    # Wide ovals keep the hair that the picture shows beside the face.
+    half = round(PICTURE_PX * rng.uniform(0.36, 0.56)), round(PICTURE_PX * rng.uniform(0.47, 0.56))
     centre = (PICTURE_PX // 2, round(PICTURE_PX * rng.uniform(0.44, 0.5)))
     cv2.ellipse(mask, centre, half, 0, 0, 360, 1.0, cv2.FILLED, cv2.LINE_AA)
     fade = int(rng.integers(1, 14))
     mask[:fade] *= np.linspace(0, 1, fade, dtype=np.float32)[:, None]
-    soft = np.asarray(cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(0.7, 4))), np.float32)
-    rows = slice(_ABOVE_PX, _ABOVE_PX + PICTURE_PX)
-    columns = slice(_ASIDE_PX, _ASIDE_PX + PICTURE_PX)
-    _mix(canvas[rows, columns], cover[rows, columns], picture, soft)
+    mask[:, [0, 1, 2, -3, -2, -1]] *= 0.5
+    soft = np.asarray(cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(0.7, 5))), np.float32)
+    rows, columns = slice(seen.top, seen.top + seen.high), slice(seen.left, seen.left + seen.wide)
+    size_wh = seen.wide, seen.high
+    over, share = (cv2.resize(part, size_wh, interpolation=cv2.INTER_AREA) for part in (picture, soft))
+    _mix(canvas[rows, columns], cover[rows, columns], over, share)
 
 
 def _jumbled(picture: np.ndarray, parts: int, rng: np.random.Generator) -> np.ndarray:

@@ -95,19 +95,22 @@ class PictureMaker:
         # A picture of a crowd has one distance, more or less; others have people at any.
         middle = math.exp(rng.uniform(math.log(9), math.log(self._side_px * (0.9 if count < 3 else 0.4))))
         spread = rng.uniform(0.1, 0.9)
+        # In half of the pictures people stand on one ground, as in most films: their heads are in a band.
+        band = (float(rng.uniform(0.1, 0.6)), float(rng.uniform(0.02, 0.15))) if rng.random() < 0.5 else None
         placed = []
         for _ in range(count):
             height = float(np.clip(middle * math.exp(rng.normal(0, spread)), 7, self._side_px * 0.95))
-            placed.append(self._placed(height))
+            down = rng.uniform(-0.02, 1.02) if band is None else rng.normal(*band)
+            placed.append(self._placed(height, down * self._side_px))
         return sorted(placed, key=lambda one: one[0].face_height_px)
 
-    def _placed(self, height_px: float) -> tuple[Placement, bool]:
+    def _placed(self, height_px: float, down_px: float) -> tuple[Placement, bool]:
         rng = self._rng
         is_face = rng.random() >= _DECOY_SHARE
-        tilt = rng.normal(0, 8) if rng.random() < 0.6 else rng.uniform(-40, 40)
+        tilt = rng.normal(0, 8) if rng.random() < 0.75 else rng.uniform(-40, 40)
         placement = Placement(
             self._person() if is_face else self._decoy(),
-            centre_xy=tuple(rng.uniform(-0.02, 1.02, 2) * self._side_px),  # type: ignore[arg-type]
+            centre_xy=(float(rng.uniform(-0.02, 1.02) * self._side_px), down_px),
             face_height_px=height_px,
             turn_deg=float(rng.normal(0, 12)),
             tilt_deg=float(tilt),
