@@ -146,8 +146,11 @@ class LiveRun:
     def picture(self, result: FrameResult, blur_faces: bool = True, width_px: int = 1280) -> np.ndarray:
         """A result as a picture: boxes, labels, zones, lines and their counts now; (H, W, 3) uint8 BGR."""
         image, camera, live = annotate(result, blur_faces, width_px), result.frame.camera, self.live
-        zones, lines = live.zones.get(camera, {}), live.lines.get(camera, {})
-        draw_zones(image, result.frame.size_wh, zones, lines, self._counter.counts(camera))
+        counts = self._counter.counts(camera)
+        # Those that are being changed just now may not be counted yet, or no longer.
+        zones = {name: zone for name, zone in live.zones.get(camera, {}).items() if name in counts["zones"]}
+        lines = {name: line for name, line in live.lines.get(camera, {}).items() if name in counts["lines"]}
+        draw_zones(image, result.frame.size_wh, zones, lines, counts)
         return image
 
     def change(self, to: LiveConfig) -> None:

@@ -167,12 +167,14 @@ class PeopleCounter:
     ) -> None:
         """Count these from now on, as a run does that has other cameras now; what stays goes on counting."""
         with self._lock:
-            before, self._places = self._places, {}
-            for camera in {**zones, **lines}:
-                place = _place(zones.get(camera, {}), lines.get(camera, {}))
-                kept = before.get(camera)
-                is_same = kept is not None and kept.asked() == place.asked()
-                self._places[camera] = kept if kept is not None and is_same else place
+            places = {c: _place(zones.get(c, {}), lines.get(c, {})) for c in {**zones, **lines}}
+            kept = {
+                camera: place
+                for camera, place in self._places.items()
+                if camera in places and place.asked() == places[camera].asked()
+            }
+            # At once: others look without the lock.
+            self._places = places | kept
 
     def __call__(self, result: FrameResult) -> None:
         """Count what is new in this result."""
