@@ -161,14 +161,24 @@ def test_between_two_looks_a_person_is_where_the_walk_leads():
     assert not tracker.wants_analysis(track, 1.0), "what is cut from a guess may be anything"
 
 
-def test_nobody_is_shown_where_no_face_was_seen_for_long_and_no_noise_at_all():
+def test_somebody_new_is_shown_until_the_next_look_says_otherwise():
+    tracker = FaceTracker(TrackerConfig(confirm_after=3))
+    tracker.update([face(10)], 0.0)
+
+    between = tracker.predict(0.04)
+    tracker.update([], 0.08)
+
+    assert [(track.track_id, track.is_confirmed) for track in between] == [(1, False)]
+    assert tracker.predict(0.12) == [], "it was noise"
+
+
+def test_nobody_is_shown_where_no_face_was_seen_for_long():
     tracker = FaceTracker()
     followed(tracker, [10.0] * 5)
-    noise_at_s = 5 * 0.04
-    tracker.update([face(300)], noise_at_s)
+    tracker.update([], 5 * 0.04)
 
-    assert [track.track_id for track in tracker.predict(noise_at_s + 0.04)] == [1]
-    assert tracker.predict(noise_at_s + 1.0) == []
+    assert [track.track_id for track in tracker.predict(6 * 0.04)] == [1]
+    assert tracker.predict(6 * 0.04 + 1.0) == []
 
 
 def test_a_track_is_confirmed_when_it_was_seen_often_enough():

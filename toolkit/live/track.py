@@ -87,6 +87,7 @@ class FaceTracker:
         self._people: dict[int, _Person] = {}
         self._started = 0
         self._confirmed = 0
+        self._searched_at_s = 0.0
         self._looks: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -107,6 +108,7 @@ class FaceTracker:
         """
         with self._lock:
             self._forget_before(at_s - self.config.most_lost_s)
+            self._searched_at_s = at_s
             continued = self._match_all(detections, at_s)
             tracks = []
             for number, detection in enumerate(detections):
@@ -123,14 +125,15 @@ class FaceTracker:
     def predict(self, at_s: float) -> list[Track]:
         """Where everybody should be in a frame in which no faces were looked for.
 
-        Changes nothing: call it for the frames between two calls of :meth:`update`, in any number. Only
-        confirmed persons, and none that has not been seen for half a second.
+        Changes nothing: call it for the frames between two calls of :meth:`update`, in any number. Whoever
+        was seen in the last of these, and confirmed persons until they have not been seen for half a second:
+        what the last look of the detector showed holds until the next one, also of somebody new.
         """
         with self._lock:
             return [
                 self._as_track(person, person.motion.box_at(at_s), is_predicted=True)
                 for person in self._people.values()
-                if self._is_confirmed(person) and at_s - person.motion.at_s <= _PREDICTED_S
+                if self._is_shown(person) and at_s - person.motion.at_s <= _PREDICTED_S
             ]
 
     def wants_analysis(self, track: Track, at_s: float) -> bool:
@@ -219,6 +222,9 @@ class FaceTracker:
 
     def _is_confirmed(self, person: _Person) -> bool:
         return person.seen >= self.config.confirm_after
+
+    def _is_shown(self, person: _Person) -> bool:
+        return self._is_confirmed(person) or person.motion.at_s == self._searched_at_s
 
     def _as_track(self, person: _Person, box_xyxy: BoxXyxy, is_predicted: bool = False) -> Track:
         return Track(
