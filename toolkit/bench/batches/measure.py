@@ -31,6 +31,7 @@ def rate(settings: dict[str, Any]) -> dict[str, Any]:
     Raises:
         RuntimeError: a caller was given another's answer, or an error.
     """
+    model.sleep_no_longer_than_asked()
     home, _, name = settings["home"].partition(":")
     contender = getattr(importlib.import_module(home), name)
     if contender.form == "arithmetic":
