@@ -254,9 +254,13 @@ def draw(curves: Mapping[str, Seconds], config: FaultScenes, path: Path) -> None
     """Gender accuracy of the victim, a line for each fault, over the seconds in which it is broken."""
     figure, axes = empty_figure("seconds of the scene", "gender accuracy on its screen", height=3.6)
     axes.axvspan(config.breaks_at_s, config.breaks_at_s + config.broken_s, color="#dddddd", label="broken")
-    for number, (name, rows) in enumerate(curves.items()):
+    colours = iter(COLOURS * len(curves))
+    for name, rows in sorted(curves.items(), key=lambda item: not item[0].startswith("nothing")):
         points = [(row["time_s"] + 0.5, row["gender_accuracy"]) for row in rows["victim"] if row["faces"]]
-        axes.plot(*zip(*points, strict=True), color=COLOURS[number % len(COLOURS)], label=name)
+        # What it is held against lies wide and pale under the others, which follow it but for their fault.
+        whole = {"color": "#bbbbbb", "linewidth": 5, "linestyle": "-" if name == "nothing" else ":"}
+        style = whole if name.startswith("nothing") else {"color": next(colours)}
+        axes.plot(*zip(*points, strict=True), label=name, **style)
     axes.set_ylim(0, 1)
     legend_beside(axes)
     figure.savefig(path)

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 from fakes import EchoModel
+from made_scenes import FOUND_BY_HAAR
+from waiting import wait_until
 
 from toolkit.cli import main
 from toolkit.cli_replay import print_scores
-from toolkit.data.scenes import SceneConfig, make_scene
+from toolkit.data.scenes import make_scene
 from toolkit.errors import ConfigError, DataError
 from toolkit.evaluation.streaming.recorder import AnswerRecorder, load_recording
 from toolkit.evaluation.streaming.scores import score_streaming
@@ -18,27 +20,14 @@ from toolkit.live.detect import HaarDetector
 from toolkit.live.pipeline import LivePipeline
 from toolkit.replay.again import Again
 from toolkit.replay.run import run_replay, scores
-
-SCENE = SceneConfig(
-    seconds=2.0,
-    frames_per_s=10.0,
-    width=480,
-    height=360,
-    face_px=(80.0, 110.0),
-    ways="stand",
-    turning_deg=0.0,
-    persons=3,
-    entrances_per_s=4.0,
-    seed=7,
-)
-"""The Haar cascade finds everybody in it, without a file that has to be had first."""
+from toolkit.scene_source import scene_truths
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A recording of two seconds of a scene, its settings, and the frames the live run counted."""
     folder = tmp_path_factory.mktemp("replay")
-    files = make_scene(SCENE).write(folder / "scene")
+    files = make_scene(FOUND_BY_HAAR).write(folder / "scene")
     live = LiveConfig({"hall": str(files.film(1))}, camera=CameraConfig(realtime=True))
     with AnswerRecorder(folder / "run.jsonl", {"live": as_plain(live)}, {"hall": files.truth(1)}) as recorder:
         street = LivePipeline(
@@ -81,6 +70,28 @@ def test_the_same_settings_on_the_same_frames_say_what_the_live_run_said(run):
     )
     assert replayed["detection_recall"] == live_scores["detection_recall"] > 0.1
     assert abs(replayed["coverage"] - live_scores["coverage"]) <= 0.05
+
+
+def test_what_came_through_a_real_server_is_recorded_and_replayed_alike(tmp_path, monkeypatch):
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    size = "width=480&height=360&frames_per_s=10&seconds=2"
+    people = "persons=3&ways=stand&turning_deg=0&face_px=80-110&entrances_per_s=4&seed=7"
+    live = LiveConfig({"hall": f"scene:hall?{size}&{people}&through=rtsp"}, camera=CameraConfig(loop=True))
+    truths = scene_truths(live.cameras, loop=True)
+    with AnswerRecorder(tmp_path / "run.jsonl", {"live": as_plain(live)}, truths) as recorder:
+        settings = (HaarDetector(), EchoModel(), live.pipeline, live.camera)
+        with LivePipeline(live.cameras, *settings, listeners=[recorder]) as street:
+            wait_until(lambda: street.statistics()["cameras"]["hall"]["analysed"] >= 10, 60)
+        recorder.finish(street.statistics() | {"elapsed_s": 2.0})
+    recording = load_recording(tmp_path / "run.jsonl")
+
+    again = Again(recording, live, HaarDetector(), EchoModel()).answers()
+
+    assert [a.frame_time_s for a in again] == pytest.approx([a.frame_time_s for a in recording.answers])
+    replayed, live_scores = (
+        scores(recording, answers)["streaming"]["all"] for answers in (again, recording.answers)
+    )
+    assert replayed["detection_recall"] == live_scores["detection_recall"] > 0.1
 
 
 def test_another_detector_is_scored_at_the_recorded_times(run):

@@ -97,12 +97,13 @@ def tune(
     _check_grid(experiment)
     out_dir = out_dir or new_folder("tune")
     with err.status("loading"):
+        from toolkit.capacity.machines import Machines
         from toolkit.capacity.run import parts_of
-        from toolkit.capacity.tune_run import machines, run_tune
+        from toolkit.capacity.tune_run import run_tune
     live, config = parts_of(experiment)
     err.print(f"runs are kept in {out_dir}; after Ctrl-C, --out {out_dir} goes on", highlight=False)
     with _progress() as bar:
-        load = partial(_load, bar, partial(machines, live, config))
+        load = partial(_load, bar, partial(Machines, live, config))
         result = run_tune(experiment, out_dir, _show_run, load)
     _print_tuned(result)
     print_run(result["mlflow_run_id"])
@@ -178,12 +179,14 @@ def _progress() -> Progress:
 def _show_trial(row: dict[str, Any], now: Plan) -> None:
     so_far = f"{now.passes}, 95 % between {now.least} and {now.most}"
     again = "" if row["counts"] else f"; others took {row['others_cpu']:.0%} of the cores: once more"
-    err.print(f"{_line(row)}; so far {so_far}{again}", highlight=False)
+    err.print(f"{_line(row)}; so far {so_far}{again}", highlight=False, soft_wrap=True)
 
 
 def _show_run(phase: str, settings: dict[str, Any], row: dict[str, Any]) -> None:
     words = ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in settings.items())
-    err.print(f"{phase}: {_line(row)}  [{words or 'defaults'}]", highlight=False, markup=False)
+    err.print(
+        f"{phase}: {_line(row)}  [{words or 'defaults'}]", highlight=False, markup=False, soft_wrap=True
+    )
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -248,6 +251,10 @@ def _print_tuned(result: dict[str, Any]) -> None:
     out.print(table)
     if result["sure"] is not None:
         out.print(f"the tuned settings carry more with a probability of {result['sure']:.1%}")
+    row = result["tuned"]["trials"][0]
+    if result["settings"] and row.get("settings_loss_error") is not None:
+        loss, error = 100 * row["settings_loss"], 100 * row["settings_loss_error"]
+        out.print(f"offline they are right {loss:.1f} points less often, give or take {error:.1f}")
     for key, value in result["settings"].items():
         out.print(f"live.{key}: {value}", highlight=False)
     if not result["settings"]:

@@ -7,13 +7,15 @@ import time
 
 import pytest
 from fakes import ScriptedSource, picture
+from made_scenes import FOUND_BY_HAAR
 
 from toolkit.capacity.config import CapacityConfig
 from toolkit.capacity.later import BegunLater
+from toolkit.capacity.machines import Machines
 from toolkit.capacity.measure import Machine
 from toolkit.capacity.others import Others
 from toolkit.capacity.views import View, offline_answers, views_of
-from toolkit.data.scenes import SceneConfig, make_scene
+from toolkit.data.scenes import make_scene
 from toolkit.errors import ConfigError
 from toolkit.experiment import LiveConfig
 from toolkit.live.detect import HaarDetector
@@ -22,24 +24,11 @@ from toolkit.records import Prediction
 from toolkit.resources import cores
 
 CONFIG = CapacityConfig(seconds=1.0, warm_up_s=0.2, most_p99_ms=60_000)
-SCENE = SceneConfig(
-    seconds=2.0,
-    frames_per_s=10.0,
-    width=480,
-    height=360,
-    face_px=(80.0, 110.0),
-    ways="stand",
-    turning_deg=0.0,
-    persons=3,
-    entrances_per_s=4.0,
-    seed=7,
-)
-"""The Haar cascade finds everybody in it, without a file that has to be had first."""
 
 
 @pytest.fixture(scope="module")
 def views(tmp_path_factory):
-    files = make_scene(SCENE).write(tmp_path_factory.mktemp("scene"))
+    files = make_scene(FOUND_BY_HAAR).write(tmp_path_factory.mktemp("scene"))
     return [View("view-1", files.film(1), files.truth(1))]
 
 
@@ -89,6 +78,22 @@ def test_without_a_truth_accuracy_is_not_judged(views):
 
     assert row["streaming_gender_accuracy"] is row["offline_gender_accuracy"] is None
     assert row["p99_ms"] > 0
+
+
+def test_settings_are_held_against_what_the_defaults_say_offline(views, monkeypatch):
+    monkeypatch.setattr("toolkit.capacity.machines.views_of", lambda config, on_frame: views)
+    monkeypatch.setattr("toolkit.capacity.machines.make_detector", lambda live: HaarDetector())
+    monkeypatch.setattr("toolkit.capacity.machines.make_predictor", lambda live: says_male)
+    machine_of = Machines(LiveConfig({"view": "x"}), CONFIG)
+
+    # Nobody is large enough to be looked at: whoever was right is so no longer.
+    blind = machine_of({"pipeline.smallest_face_px": 1000.0})(1, 0)
+    same = machine_of({"pipeline.batch_size": 8})(1, 0)
+
+    assert blind["settings_loss"] > CONFIG.most_accuracy_loss
+    assert any("below the defaults" in words for words in blind["failures"])
+    assert not blind["passed"]
+    assert same["settings_loss"] == 0
 
 
 def test_videos_of_ones_own_must_be_there(views, tmp_path):

@@ -14,6 +14,7 @@ from made_faces import write_pack
 from toolkit.data.scenes import SceneConfig, kept_scene, make_scene
 from toolkit.data.scenes.arrival import arrival_delays_s
 from toolkit.data.scenes.contact_sheet import contact_sheet
+from toolkit.data.scenes.walks import plan_visits
 from toolkit.errors import ConfigError, DataError
 from toolkit.truth import load_truths
 
@@ -49,6 +50,14 @@ def test_cameras_see_the_same_persons_at_other_places() -> None:
     ]
     assert len(labels[0] & labels[1]) == 3
     assert one.faces[4] != two.faces[4]
+
+
+def test_a_camera_that_sees_everybody_much_later_does_not_begin_empty() -> None:
+    late = SceneConfig(persons=200, cameras=3, camera_delay_s=20.0, seconds=2.0, ways="stand")
+
+    there = [sum(v.begins_s <= 0 < v.ends_s for v in visits) for visits in plan_visits(late)]
+
+    assert min(there) > 3
 
 
 def test_a_person_comes_again_as_another_visit_and_is_never_twice_in_a_picture() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.data.scenes import is_scene, parse_scene, scene_cameras
+from toolkit.data.scenes import is_scene, parse_scene, played_from_film, scene_cameras
 from toolkit.data.scenes.address import SCENES
 from toolkit.errors import ConfigError
 
@@ -18,6 +18,14 @@ def test_an_address_says_which_scene_and_which_camera() -> None:
 
     assert (config.place, config.persons, config.face_px, camera) == ("hall", 3, (30.0, 60.0), 2)
     assert (config.faces, config.light) == (Path("some/pack"), 0.5)
+
+
+def test_a_scene_from_a_server_is_had_from_its_film_too() -> None:
+    assert (
+        played_from_film("scene:hall?through=rtsp&camera=1&face_px=30-60")
+        == "scene:hall?camera=1&face_px=30-60"
+    )
+    assert played_from_film("scene:hall?through=rtsp") == played_from_film("scene:hall") == "scene:hall"
 
 
 @pytest.mark.parametrize("name", SCENES)

@@ -8,21 +8,16 @@ from typing import Any
 
 import yaml
 
-from toolkit.capacity.config import CapacityConfig, TuneConfig
-from toolkit.capacity.grid import Settings, changes, check_grid, nested, with_settings
-from toolkit.capacity.measure import Machine
+from toolkit.capacity.config import TuneConfig
+from toolkit.capacity.grid import Settings, changes, check_grid, nested
+from toolkit.capacity.machines import Machines
 from toolkit.capacity.run import RunCameras, parts_of
 from toolkit.capacity.tune import Journal, MachineOf, OnRun, tune
-from toolkit.capacity.views import offline_answers, views_of
-from toolkit.experiment import Experiment, LiveConfig, as_plain, as_yaml
-from toolkit.live_parts import make_detector, make_predictor
+from toolkit.experiment import Experiment, as_plain, as_yaml
 from toolkit.tracking import RunRecord, prepare_store, run_name
 
 JOURNAL_FILE = "tuning.json"
 YAML_FILE = "tuned.yaml"
-
-_OF_DETECTOR = ("detector", "detector_longest_side_px")
-_OF_MODEL = ("checkpoint", "device", "runtime", "threads")
 
 
 def run_tune(
@@ -39,7 +34,7 @@ def run_tune(
         experiment: its parts ``tune``, ``capacity`` and ``live``, whose settings are the defaults here.
         out_dir: for the runs and the YAML.
         on_run: see :data:`OnRun`.
-        load: stands in for :func:`machines`.
+        load: stands in for :class:`Machines`.
 
     Returns:
         What :func:`tune` returns, ``chosen`` None when it was ended by hand; ``runs``, ``yaml`` (path of the
@@ -55,7 +50,7 @@ def run_tune(
     # Read before the seconds that all else takes: a folder of another tuning is told at once.
     Journal(_none, out_dir / JOURNAL_FILE, asked)
     prepare_store()
-    machine_of = (load or (lambda: machines(live, capacity)))()
+    machine_of = (load or (lambda: Machines(live, capacity)))()
     journal = Journal(machine_of, out_dir / JOURNAL_FILE, asked, on_run)
     record = RunRecord("capacity", run_name(experiment.name), as_plain(experiment), {"kind": "tune"})
     record.log_text(as_yaml(experiment), "experiment.yaml")
@@ -78,38 +73,6 @@ def run_tune(
             record.log_table(rows, "runs.json")
         result |= {"runs": len(journal.rows), "mlflow_run_id": record.close(status)}
     return result
-
-
-def machines(
-    live: LiveConfig,
-    capacity: CapacityConfig,
-    on_frame: Callable[[int, int], None] = lambda done, total: None,
-) -> MachineOf:
-    """Machines of any settings: what two of them have in common is loaded once.
-
-    All are held against what the defaults say offline: settings that see less have no measure of their own.
-    """
-    views = views_of(capacity, on_frame)
-    detectors: dict[tuple[Any, ...], Any] = {}
-    models: dict[tuple[Any, ...], Any] = {}
-
-    def parts(config: LiveConfig) -> tuple[Any, Any]:
-        of_detector, of_model = (
-            tuple(getattr(config, name) for name in names) for names in (_OF_DETECTOR, _OF_MODEL)
-        )
-        if of_detector not in detectors:
-            detectors[of_detector] = make_detector(config)
-        if of_model not in models:
-            models[of_model] = make_predictor(config)
-        return detectors[of_detector], models[of_model]
-
-    offline = offline_answers(views, *parts(live), live.pipeline)
-
-    def machine_of(settings: Settings) -> RunCameras:
-        config = with_settings(live, settings)
-        return Machine(config, capacity, views, *parts(config), offline).run
-
-    return machine_of
 
 
 def tuned_yaml(result: Mapping[str, Any]) -> str:

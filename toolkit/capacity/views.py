@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from toolkit.evaluation.streaming.answers import Answer
 from toolkit.evaluation.streaming.unhurried import unhurried
 from toolkit.live.detect import FaceDetector
 from toolkit.live.inference import Predict
+from toolkit.live.pipeline import usable_cores
 from toolkit.live.pipeline_config import PipelineConfig
 from toolkit.live.source import open_source
 from toolkit.records import Frame
@@ -64,11 +66,13 @@ def offline_answers(
     views: Sequence[View], detect: FaceDetector, predict: Predict, config: PipelineConfig
 ) -> dict[str, list[Answer]]:
     """View to what the street says of it when it has all the time it needs; of views with a truth."""
-    return {
-        view.name: list(unhurried(_frames(view), detect, predict, config))
-        for view in views
-        if view.truth is not None
-    }
+    known = [view for view in views if view.truth is not None]
+
+    def answers(view: View) -> list[Answer]:
+        return list(unhurried(_frames(view), detect, predict, config))
+
+    with ThreadPoolExecutor(usable_cores(), thread_name_prefix="offline") as pool:
+        return {view.name: said for view, said in zip(known, pool.map(answers, known), strict=True)}
 
 
 def _frames(view: View) -> Iterator[Frame]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from toolkit.data.scenes import is_scene, played_from_film
 from toolkit.errors import ConfigError, DataError
 from toolkit.evaluation.streaming.answers import Answer
 from toolkit.evaluation.streaming.recording import Recording
@@ -91,6 +92,9 @@ class Again:
         address = self._recording.settings["live"]["cameras"][camera]
         if is_live_address(address):
             raise ConfigError(f"camera {camera} was {address}: what it showed then cannot be had again")
+        if is_scene(address):
+            # What a server sent was its film; a client that came a moment later would not see its beginning.
+            address = played_from_film(address)
         source = open_source(address, camera, loop=self._live.camera.loop)
         try:
             while (frame := source.read()) is not None:

@@ -1,6 +1,6 @@
 """Labelled scenes: faces of a data set, or drawn ones, as live cameras that know who is to be seen."""
 
-from toolkit.data.scenes.address import is_scene, parse_scene, scene_cameras
+from toolkit.data.scenes.address import is_scene, parse_scene, played_from_film, scene_cameras
 from toolkit.data.scenes.compose import Composed, Cutout, Placement, compose
 from toolkit.data.scenes.config import SceneConfig
 from toolkit.data.scenes.film import SceneFiles
@@ -25,5 +25,6 @@ __all__ = [
     "make_scene",
     "parse_scene",
     "person_of",
+    "played_from_film",
     "scene_cameras",
 ]

@@ -85,6 +85,13 @@ def scene_cameras(address: str) -> dict[str, str]:
     }
 
 
+def played_from_film(address: str) -> str:
+    """The same scene without a server between: the same pictures, as fast as they are read."""
+    name, _, query = address.partition("?")
+    rest = [(key, text) for key, text in parse_qsl(query, keep_blank_values=True) if key != "through"]
+    return f"{name}?{urlencode(rest, safe='/')}" if rest else name
+
+
 def _read(kind: Any, key: str, text: str) -> Any:
     """A value of the type a setting has."""
     if typing.get_origin(kind) in (typing.Union, types.UnionType):

@@ -87,7 +87,9 @@ def plan_visits(config: SceneConfig) -> list[list[Visit]]:
     cameras: list[list[Visit]] = [[] for _ in range(config.cameras)]
     free_from_s = dict.fromkeys(range(config.persons), -math.inf)
     times_come = dict.fromkeys(range(config.persons), 0)
-    entrance, time_s = 0, -_BEFORE_S
+    last_sees_s = (config.cameras - 1) * config.camera_delay_s
+    # Nor for a camera that sees everybody much later than the first one.
+    entrance, time_s = 0, -_BEFORE_S - (last_sees_s if last_sees_s > _BEFORE_S else 0.0)
     ways: list[_Way] = []
     while (
         config.persons and (time_s := time_s + rng.exponential(1 / config.entrances_per_s)) < config.seconds

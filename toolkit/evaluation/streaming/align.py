@@ -194,6 +194,11 @@ def _true_values(face: TrueFace, showing: int) -> tuple[float, ...]:
     )
 
 
+def person_of(visit: np.ndarray) -> np.ndarray:
+    """Whose visits these are: the same number for a person on all cameras of a scene."""
+    return visit // (_MOST_VISITS * _MOST_SHOWINGS)
+
+
 def _told_values(face: ShownFace) -> tuple[float, ...]:
     return (
         float(face.track_id),
