@@ -300,13 +300,15 @@ def test_the_exported_page_holds_the_last_pictures(lab):
     assert wall.std() > 30, "four pictures, and no grey wall"
 
 
-def test_an_interrupted_cell_and_one_run_twice_leave_nothing_of_ours(lab):
+def test_an_interrupted_cell_and_one_run_twice_leave_nothing_of_ours(lab, tmp_path):
     lab.live_page()
     # As the cell that makes and starts a dashboard does when it is run again.
     lab.in_kernel("(setattr(__import__('builtins'), 'board', type(dashboard)(experiment)), board.start())")
     wait_until(lambda: lab.in_kernel("board.state.value") == "live", 90)
     assert lab.alive()["threads"].count("dashboard") == 1
-    request = lab._kernel.execute("board.watch()", silent=True)
+    begun = tmp_path / "begun"  # a cell that is interrupted before it begins is not interrupted at all
+    request = lab._kernel.execute(f"open({str(begun)!r}, 'w').close(); board.watch()", silent=True)
+    wait_until(begun.exists, 60)
     lab.page.evaluate("window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
     while (reply := lab._kernel.get_shell_msg(timeout=60))["parent_header"].get("msg_id") != request:
         pass
