@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from made_faces import draw_face
 
+from toolkit.errors import ConfigError
 from toolkit.models.checkpoint import Checkpoint, ModelCard
 from toolkit.models.network import FaceNetwork
 from toolkit.models.predictor import Predictor
@@ -64,6 +65,13 @@ def test_pictures_of_another_size_are_refused_by_the_signature(loaded: PyFuncMod
 
     with pytest.raises(MlflowException, match="32"):
         loaded.predict(np.zeros((1, 48, 48, 3), np.uint8))
+
+
+def test_another_runtime_may_be_asked_for(folder: Path) -> None:
+    from mlflow.pyfunc import load_model
+
+    with pytest.raises(ConfigError, match="no runtime 'abacus'"):
+        load_model(str(folder), model_config={"runtime": "abacus"})
 
 
 def test_nothing_in_it_is_pickled(folder: Path) -> None:

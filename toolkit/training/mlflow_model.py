@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pandas as pd
 from toolkit.models.predictor import Predictor
 
 WEIGHTS = "model.safetensors"
+CONFIG = {"runtime": "torch"}
 COLUMNS = ("female_probability", "age_years", "age_spread_years")
 _PACKAGES = ("numpy", "safetensors", "timm", "torch")
 
@@ -39,6 +41,8 @@ class FacePredictor:
 def save_mlflow_model(checkpoint: Path, folder: Path, example: np.ndarray) -> None:
     """Write a folder that ``mlflow.pyfunc.load_model`` takes where this package is installed.
 
+    It runs in torch; ``load_model(folder, model_config={"runtime": "auto"})`` takes what is quickest instead.
+
     Args:
         checkpoint: the .safetensors file, its card beside it.
         folder: to write; it must not exist.
@@ -62,6 +66,7 @@ def save_mlflow_model(checkpoint: Path, folder: Path, example: np.ndarray) -> No
         loader_module=__name__,
         data_path=str(data),
         signature=signature,
+        model_config=CONFIG,
         input_example=example[None],
         # Named, for MLflow would load the model a second time to find them out.
         pip_requirements=[f"{name}=={version(name)}" for name in _PACKAGES],
@@ -69,6 +74,8 @@ def save_mlflow_model(checkpoint: Path, folder: Path, example: np.ndarray) -> No
     shutil.rmtree(data)
 
 
-def _load_pyfunc(path: str) -> FacePredictor:
-    """Called by MLflow with the folder of the weights."""
-    return FacePredictor(Predictor.load(Path(path) / WEIGHTS))
+def _load_pyfunc(path: str, model_config: dict[str, Any] | None = None) -> FacePredictor:
+    """Called by MLflow with the folder of the weights, and the settings of whoever loads them."""
+    # Torch, unless asked otherwise: what was recorded says the same on every machine.
+    runtime = (model_config or CONFIG)["runtime"]
+    return FacePredictor(Predictor.load(Path(path) / WEIGHTS, runtime=runtime))
