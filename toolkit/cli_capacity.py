@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
 @click.option("--out", "out_dir", type=FOLDER, help="Folder for runs and picture; one broken off goes on.")
 @click.option(
-    "--scenarios", is_flag=True, help="Instead: single frames in the shapes of load that MLPerf has."
+    "--scenarios", is_flag=True, help="Instead: single frames in MLPerf's shapes of load, and some cameras."
 )
 @json_option
 def capacity(
@@ -42,7 +42,8 @@ def capacity(
     run in which others took more than capacity.most_others of its cores is made once more.
 
     With --scenarios frames are answered without cameras, decoding or following: one after the other
-    (single-stream), eight at once (multi-stream), as they come by chance (server), all at once (offline).
+    (single-stream), eight at once (multi-stream), as they come by chance (server), all at once (offline);
+    and capacity.first_cameras cameras play at the pace of their films (live-stream).
 
     \b
       toolkit capacity
@@ -121,23 +122,25 @@ def _check_grid(experiment: Experiment) -> None:
 
 def _run_scenarios(experiment: Experiment, json_path: Path | None) -> None:
     with err.status("loading"):
-        from toolkit.capacity.frame_analysis import run_scenarios
         from toolkit.capacity.run import parts_of
+        from toolkit.capacity.scenario_run import run_scenarios
         from toolkit.capacity.views import views_of
         from toolkit.live_parts import make_detector, make_predictor
     live, config = parts_of(experiment)
     with _progress() as bar:
         views = _load(bar, partial(views_of, config))
         parts = make_detector(live), make_predictor(live)
-        told = run_scenarios(views, *parts, config, live.pipeline.crop_margin)
-    out.print("MLPerf-style: a query is a frame, its faces found and labelled")
+        told = run_scenarios(views, *parts, live, config)
+    out.print("MLPerf-style: a query is a frame, its faces found and labelled; live-stream: the whole street")
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for title in ("scenario", "frames/s", "p50 ms", "p90 ms", "p99 ms"):
+    for title in ("scenario", "frames/s", "p50 ms", "p90 ms", "p99 ms", "lost"):
         table.add_column(title, justify="left" if title == "scenario" else "right")
     for name, row in told.items():
-        rate = row.get("rate_per_s", row.get("samples_per_s"))
+        rate = next((row[key] for key in ("rate_per_s", "samples_per_s", "frames_per_s") if key in row), None)
         late = (_number(row.get(f"p{p}_ms")) for p in (50, 90, 99))
-        table.add_row(name, _number(rate), *late)
+        lost = f"{row['dropped_fraction']:.1%}" if "dropped_fraction" in row else "-"
+        cameras = f", {row['cameras']} cameras" if "cameras" in row else ""
+        table.add_row(name + cameras, _number(rate), *late, lost)
     out.print(table)
     write_json(json_path, told)
 

@@ -4,10 +4,15 @@ import threading
 import time
 
 import pytest
+from fakes import EchoModel, FixedDetector
+from made_scenes import FOUND_BY_HAAR
 
 from toolkit.capacity.config import CapacityConfig
-from toolkit.capacity.frame_analysis import _highest_rate
+from toolkit.capacity.scenario_run import _highest_rate, run_scenarios
 from toolkit.capacity.scenarios import multi_stream, offline, server, single_stream
+from toolkit.capacity.views import View
+from toolkit.data.scenes import make_scene
+from toolkit.experiment import LiveConfig
 
 
 class Machine:
@@ -91,3 +96,17 @@ def test_the_highest_rate_that_keeps_the_bound_is_found():
     assert (
         _highest_rate(lambda **_: {"rate_per_s": 1, "p99_ms": 900.0}, 1, CapacityConfig())["rate_per_s"] == 0
     )
+
+
+def test_all_five_run_with_one_detector_and_one_model(tmp_path):
+    files = make_scene(FOUND_BY_HAAR).write(tmp_path)
+    config = CapacityConfig(seconds=1.0, warm_up_s=0.2, first_cameras=2, most_p99_ms=60_000)
+    live = LiveConfig({"view": "x"})
+
+    told = run_scenarios([View("view-1", files.film(1))], FixedDetector(), EchoModel(), live, config)
+
+    assert list(told) == ["single-stream", "multi-stream", "offline", "server", "live-stream"]
+    assert all(row["scenario"] == name for name, row in told.items())
+    assert told["server"]["rate_per_s"] >= 1
+    assert told["live-stream"]["cameras"] == 2
+    assert told["live-stream"]["frames_per_s"] > 0
