@@ -86,7 +86,7 @@ def tune(
     batches are and how long they wait, how often a person is analysed again) is run alone under the bounds of
     toolkit capacity, then those that helped together, half of them let go each round. The one that is left
     and the defaults are then measured afresh, by turns: the defaults stay unless they are beaten. It takes
-    about six minutes; leave the machine alone.
+    about ten minutes; leave the machine alone.
 
     \b
       toolkit tune experiments/tune.yaml --out runs/tune
@@ -257,7 +257,8 @@ def _print_tuned(result: dict[str, Any]) -> None:
     row = result["tuned"]["trials"][0]
     if result["settings"] and row.get("settings_loss_error") is not None:
         loss, error = 100 * row["settings_loss"], 100 * row["settings_loss_error"]
-        out.print(f"offline they are right {loss:.1f} points less often, give or take {error:.1f}")
+        often = "less" if loss > 0 else "more"
+        out.print(f"offline they are right {abs(loss):.1f} points {often} often, give or take {error:.1f}")
     for key, value in result["settings"].items():
         out.print(f"live.{key}: {value}", highlight=False)
     if not result["settings"]:
