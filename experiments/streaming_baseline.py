@@ -38,7 +38,7 @@ from toolkit.records import FrameResult, Track
 def loop(source: Source, detect: FaceDetector, predict: Predict, log: AnswerLog) -> None:
     """One camera's thread."""
     while (frame := source.read()) is not None:
-        [found] = detect([frame.image])
+        found = [detection for detection in detect([frame.image])[0] if detection.part == "face"]
         boxes_xyxy = np.array([face.box_xyxy for face in found], np.float32).reshape(-1, 4)
         crops = cut_crops(frame.image, boxes_xyxy, 0.0)
         tracks = tuple(

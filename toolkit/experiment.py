@@ -35,7 +35,13 @@ class LiveConfig:
         duration_s: stop after this long; None runs until every camera has ended or somebody stops it.
         detector: "yunet", "ours", "haar", or "auto": YuNet where its file can be had, else ours.
         detector_longest_side_px: pictures are shrunk to this before faces are looked for.
+        person_detector: "yolox" looks for bodies too: people whose face is too small or turned away are
+            followed and counted; "none" looks for faces alone.
+        person_detector_longest_side_px: pictures are shrunk to this before bodies are looked for; a multiple
+            of 32.
         checkpoint: "shipped", or the path of a trained model.
+        body_checkpoint: path of a model trained on whole figures; it labels people as long as their face was
+            not analysed. None comes along.
         device: "cpu", "cuda", or "auto".
         runtime: what runs the model: "auto" takes the quickest on this machine, measured once and remembered;
             else a name of :data:`toolkit.models.runtime.RUNTIMES`.
@@ -51,7 +57,10 @@ class LiveConfig:
     duration_s: float | None = None
     detector: Literal["auto", "yunet", "ours", "haar"] = "auto"
     detector_longest_side_px: int = 640
+    person_detector: Literal["none", "yolox"] = "none"
+    person_detector_longest_side_px: int = 416
     checkpoint: str = "shipped"
+    body_checkpoint: str | None = None
     device: str = "auto"
     runtime: str = "auto"
     threads: int | None = None
@@ -72,6 +81,10 @@ class LiveConfig:
                 raise ConfigError(
                     f"the name of a camera, zone or line is made of letters, digits, _ . and -, got {name!r}"
                 )
+        if self.body_checkpoint is not None and self.person_detector == "none":
+            raise ConfigError(
+                "body_checkpoint labels the bodies that a person_detector finds: name one, yolox"
+            )
         if self.duration_s is not None and not self.duration_s > 0:
             raise ConfigError(f"duration_s must be more than 0, got {self.duration_s}")
         for camera in (*self.zones, *self.lines):

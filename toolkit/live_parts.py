@@ -1,4 +1,4 @@
-"""The parts an experiment asks for: its face detector, its model, its street."""
+"""The parts an experiment asks for: its detectors, its models, its street."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import numpy as np
 
 from toolkit.errors import ModelError
 from toolkit.experiment import LiveConfig
-from toolkit.live.detect import FaceDetector, HaarDetector, YuNetDetector
+from toolkit.live.detect import FaceDetector, FacesAndBodies, HaarDetector, YuNetDetector
 from toolkit.live.inference import Predict
 from toolkit.live.pipeline import Listener, LivePipeline
 from toolkit.models.catalogue import find_model
 from toolkit.models.detector.finder import FaceFinder
+from toolkit.models.persons.finder import PersonFinder
+from toolkit.models.persons.runtimes import RUNTIMES as PERSON_RUNTIMES
 from toolkit.models.predictor import Predictor
 
 logger = logging.getLogger(__name__)
@@ -30,12 +32,30 @@ MakePredictor = Callable[[LiveConfig], Predict]
 
 
 def make_detector(config: LiveConfig) -> FaceDetector:
-    """The face detector an experiment asks for; "auto" falls back to ours, and the log says why.
+    """What finds the people an experiment asks for: their faces, and their bodies where it asks for these.
+
+    A face detector "auto" falls back to ours, and the log says why.
 
     Raises:
-        ModelError: YuNet is asked for by name, and its file cannot be had.
+        ModelError: YuNet or YOLOX is asked for by name, and its file cannot be had.
         ConfigError: there is no such runtime or device here.
     """
+    faces = _face_detector(config)
+    return faces if config.person_detector == "none" else FacesAndBodies(faces, _person_detector(config))
+
+
+def _person_detector(config: LiveConfig) -> PersonFinder:
+    # Others, such as torch, cannot read its file.
+    runtime = config.runtime if config.runtime in PERSON_RUNTIMES else "auto"
+    finder = PersonFinder.load(
+        longest_side_px=config.person_detector_longest_side_px, threads=config.threads, runtime=runtime
+    )
+    # The first size that is opened takes a moment; most cameras are 16:9, and none should wait for that.
+    finder([np.zeros((9, 16, 3), np.uint8)])
+    return finder
+
+
+def _face_detector(config: LiveConfig) -> FaceDetector:
     if config.detector == "haar":
         return HaarDetector(config.detector_longest_side_px)
     if config.detector == "ours":
@@ -71,9 +91,21 @@ def make_predictor(config: LiveConfig) -> Predictor:
         ModelError: it cannot be loaded.
         ConfigError: there is no such runtime or device here.
     """
-    predictor = Predictor.load(
-        config.checkpoint, config.device, threads=config.threads, runtime=config.runtime
-    )
+    return _load(config, config.checkpoint)
+
+
+def make_body_predictor(config: LiveConfig) -> Predictor | None:
+    """The model for bodies that an experiment asks for; None where it asks for none.
+
+    Raises:
+        ModelError: it cannot be loaded.
+        ConfigError: there is no such runtime or device here.
+    """
+    return None if config.body_checkpoint is None else _load(config, config.body_checkpoint)
+
+
+def _load(config: LiveConfig, checkpoint: str) -> Predictor:
+    predictor = Predictor.load(checkpoint, config.device, threads=config.threads, runtime=config.runtime)
     # The first call of a model prepares its kernels; no camera should wait for that.
     predictor([np.zeros((64, 64, 3), np.uint8)])
     return predictor
@@ -92,4 +124,5 @@ def make_pipeline(config: LiveConfig, listeners: Iterable[Listener] = ()) -> Liv
         config=config.pipeline,
         camera_config=config.camera,
         listeners=listeners,
+        predict_bodies=make_body_predictor(config),
     )

@@ -14,6 +14,9 @@ BoxXyxy = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels of the frame the box was found in."""
 
 
+Part = Literal["face", "body"]
+"""Of a person: what a box is around."""
+
 Region = tuple[int, int, int, int]
 """Left, top, right, bottom in whole pixels, within the picture."""
 
@@ -70,10 +73,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """One found face: where, and how sure the detector was (0..1)."""
+    """One found face or body: where, and how sure the detector was (0..1)."""
 
     box_xyxy: BoxXyxy
     score: float
+    part: Part = "face"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -119,13 +123,17 @@ class Track:
 
     Attributes:
         track_id: number of the person on this camera, from 1; never used again in a run.
-        box_xyxy: where the face is now, in pixels of the frame.
-        score: detector score of the newest detection.
+        box_xyxy: where the face is now, in pixels of the frame; of somebody seen only as a body, where the
+            head should be.
+        score: detector score of the newest detection, of the face where it is seen.
         seen: number of frames with a detection so far.
         label: the vote over all predictions of this person; None until the first one arrives.
         votes: number of predictions the label rests on.
         is_confirmed: seen often enough to count as a person and not as a flash of noise.
         is_predicted: not seen in this frame: the box is where the face should be.
+        body_xyxy: where the body is now; None where no bodies are looked for, or this one is not seen.
+        is_face_seen: False where only the body is.
+        label_part: what the label was told from.
     """
 
     track_id: int
@@ -136,6 +144,9 @@ class Track:
     votes: int = 0
     is_confirmed: bool = True
     is_predicted: bool = False
+    body_xyxy: BoxXyxy | None = None
+    is_face_seen: bool = True
+    label_part: Part = "face"
 
 
 @dataclass(frozen=True, eq=False, slots=True)

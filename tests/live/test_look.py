@@ -10,7 +10,7 @@ from toolkit.live.lane import Job, Lane
 from toolkit.live.look import Look
 from toolkit.live.pipeline_config import PipelineConfig
 from toolkit.live.track import FaceTracker, TrackerConfig
-from toolkit.records import Frame
+from toolkit.records import Detection, Frame
 from toolkit.stats import StageTimes
 
 
@@ -87,3 +87,29 @@ def test_what_a_detector_raises_is_kept_with_the_frame():
 
     assert isinstance(job.error, ValueError)
     assert len(job.crops) == 0
+
+
+class FaceAndBodies:
+    """A person with a face, and one without."""
+
+    name, longest_side_px = "both", None
+
+    def __call__(self, images):
+        bodies = [Detection(box, 0.9, "body") for box in ((2.0, 2.0, 22.0, 46.0), (40.0, 4.0, 60.0, 46.0))]
+        return [[Detection((6.0, 4.0, 14.0, 12.0), 0.9), *bodies] for _ in images]
+
+
+def test_bodies_are_cut_as_they_are_for_a_model_of_their_own_and_only_of_people_without_a_face():
+    lane = Lane(Camera("cam", "cam"), FaceTracker(TrackerConfig()))
+    frame = Frame("cam", 0, 0.0, picture(1))
+
+    config = PipelineConfig(smallest_face_px=1)
+    asked = Look(FaceAndBodies(), config, StageTimes(), asks_bodies=True)(lane, frame)
+    lane = Lane(Camera("cam", "cam"), FaceTracker(TrackerConfig()))
+    unasked = Look(FaceAndBodies(), config, StageTimes())(lane, frame)
+
+    assert [crop.shape for crop in asked.crops] == [(8, 8, 3), (42, 20, 3)]
+    assert [track.track_id for track in asked.asked] == [1, 2]
+    assert asked.parts == ["face", "body"]
+    assert unasked.parts == ["face"]
+    assert len(unasked.tracks) == 2

@@ -74,3 +74,36 @@ def test_a_text_that_does_not_fit_is_cut_at_the_edges_and_nowhere_else():
 
 def test_a_jpeg_is_a_jpeg():
     assert encode_jpeg(noise())[:3] == b"\xff\xd8\xff"
+
+
+def test_somebody_seen_only_as_a_body_is_drawn_as_such_with_the_head_hidden():
+    image = noise()
+    body = Track(
+        8, (110.0, 20.0, 134.0, 44.0), 0.9, 5, body_xyxy=(92.0, 20.0, 152.0, 200.0), is_face_seen=False
+    )
+
+    picture = annotate(result_with(body, image))
+
+    head, legs = np.s_[24:60, 96:148], np.s_[80:190, 96:148]
+    assert label_of(body) == "#8 unseen face"
+    assert picture[head].std() < 0.5 * image[head].std()
+    assert np.array_equal(picture[legs], image[legs])
+    # One pixel wide, and no box around the head.
+    assert (picture[100:180, 92] == 170).all()
+    assert not (picture[100:180, 91] == 170).all()
+    assert np.array_equal(annotate(result_with(body, image), blur_faces=False)[30:40, 110], image[30:40, 110])
+
+
+def test_a_label_told_from_the_body_says_so():
+    body = Track(8, (0, 0, 9, 9), 0.9, 5, Prediction("male", 0.7, 40.0, 9.0), 2, label_part="body")
+
+    assert label_of(body) == "#8 male 70%, 40 y, by body"
+
+
+def test_where_a_face_is_hardly_that_of_its_body_both_are_hidden():
+    image = noise()
+    doubtful = Track(8, (140.0, 20.0, 156.0, 36.0), 0.9, 5, body_xyxy=(92.0, 20.0, 152.0, 200.0))
+
+    picture = annotate(result_with(doubtful, image))
+
+    assert picture[24:60, 96:136].std() < 0.5 * image[24:60, 96:136].std()

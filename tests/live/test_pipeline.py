@@ -14,6 +14,7 @@ from toolkit.live.detect import WholeFrame
 from toolkit.live.listeners import BestPictures, LabelLog, LatestResults
 from toolkit.live.pipeline import LivePipeline, PipelineConfig
 from toolkit.live.track import TrackerConfig
+from toolkit.records import Detection, Prediction
 
 EVERY_FRAME = PipelineConfig(tracker=TrackerConfig(votes_wanted=10**6), max_wait_s=0.002)
 
@@ -361,3 +362,34 @@ def test_cameras_do_not_share_persons():
         cameras = street.statistics()["cameras"]
 
     assert {name: values["persons"] for name, values in cameras.items()} == {"door": 1, "hall": 1}
+
+
+def test_bodies_go_to_a_model_of_their_own_in_the_same_batch_and_label_people_without_a_face():
+    class OneOfEach:
+        name, longest_side_px = "both", None
+
+        def __call__(self, images):
+            turned = Detection((44.0, 4.0, 60.0, 46.0), 0.9, "body")
+            return [[Detection((8.0, 8.0, 40.0, 40.0), 0.9), turned] for _ in images]
+
+    def of_bodies(crops):
+        assert {crop.shape for crop in crops} == {(42, 16, 3)}
+        return [Prediction("male", 0.7, 50.0, 9.0) for _ in crops]
+
+    results, faces = [], EchoModel()
+    opener = Opener(cam=[[picture(10)] * 4])
+    street = LivePipeline(
+        {"cam": "cam"},
+        OneOfEach(),
+        faces,
+        listeners=[results.append],
+        opener=opener,
+        predict_bodies=of_bodies,
+    )
+    with street as pipeline:
+        pipeline.wait(10)
+
+    labels = {t.track_id: (t.label.gender, t.label_part, t.is_face_seen) for t in results[-1].tracks}
+    assert labels == {1: ("female", "face", True), 2: ("male", "body", False)}
+    assert sum(faces.batch_sizes) == 4
+    assert pipeline.statistics()["batches"]["items"] == 8

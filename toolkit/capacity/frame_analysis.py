@@ -40,5 +40,6 @@ class FrameAnalysis:
 
     def _crops(self, frame: Frame) -> list[np.ndarray]:
         [found] = self._detect([frame.image])
-        boxes_xyxy = np.array([face.box_xyxy for face in found], np.float32).reshape(-1, 4)
+        faces = [detection for detection in found if detection.part == "face"]
+        boxes_xyxy = np.array([face.box_xyxy for face in faces], np.float32).reshape(-1, 4)
         return [crop.image for crop in cut_faces(frame, boxes_xyxy, self._crop_margin)]

@@ -69,8 +69,8 @@ class Finish:
         try:
             result = self._result(job)
         except Exception as error:  # noqa: BLE001 - what the model raised, or said amiss, fails this frame alone
-            for track in job.asked:
-                lane.tracker.withdraw(track)
+            for track, part in zip(job.asked, job.parts, strict=False):
+                lane.tracker.withdraw(track, part)
             self._fail(job, error)
             return
         for latency in (lane.latency, self.latency):
@@ -88,8 +88,8 @@ class Finish:
         tracker = job.lane.tracker
         if self._is_whole:
             return FrameResult(job.frame, (), time.monotonic(), job.answers[0])
-        for track, prediction in zip(job.asked, job.answers, strict=True):
-            tracker.vote(track, prediction)
+        for track, prediction, part in zip(job.asked, job.answers, job.parts, strict=True):
+            tracker.vote(track, prediction, part)
         return FrameResult(job.frame, tuple(map(tracker.with_label, job.tracks)), time.monotonic())
 
     def _tell(self, result: FrameResult) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from toolkit.live.batch_books import BatchBooks, Reason, check_one_each, check_settings
 from toolkit.live.lane import Job
+from toolkit.records import Part
 
 Predict = Callable[[Sequence[np.ndarray]], Sequence[Any]]
 """Crops (H, W, 3) uint8 BGR of any sizes in, one prediction for each out; several threads call it at once."""
@@ -35,6 +36,7 @@ class Inference:
         max_wait_s: see above.
         calls_at_a_time: number of threads.
         on_answered: told of the jobs of a batch when its call is over, from one of the threads.
+        predict_bodies: asked for those crops of a batch that show bodies; ``predict`` gets the others.
 
     Raises:
         ConfigError: a size or time that makes no sense.
@@ -47,9 +49,11 @@ class Inference:
         max_wait_s: float,
         calls_at_a_time: int,
         on_answered: Callable[[Sequence[Job]], None],
+        predict_bodies: Predict | None = None,
     ) -> None:
         check_settings(batch_size, max_wait_s, predict)
         self._predict = predict
+        self._predict_bodies = predict_bodies or predict
         self._batch_size = batch_size
         self._max_wait_s = max_wait_s
         self._on_answered = on_answered
@@ -159,26 +163,31 @@ class Inference:
         return max(0.0, self._due_at() - time.monotonic())
 
     def _call(self, batch: list[Job]) -> None:
-        crops = [crop for job in batch for crop in job.crops]
         started = time.monotonic()
         error: Exception | None = None
-        answers: Sequence[Any] = ()
+        answers: dict[Part, Iterator[Any]] = {}
         try:
-            answers = self._predict(crops)
-            check_one_each(len(crops), answers)
+            models: dict[Part, Predict] = {"face": self._predict, "body": self._predict_bodies}
+            for part, predict in models.items():
+                crops = _crops_of(batch, part)
+                said = predict(crops) if crops else ()
+                check_one_each(len(crops), said)
+                answers[part] = iter(said)
         except Exception as raised:  # noqa: BLE001 - whatever the model raises fails its frames and not the thread
             error = raised
         with self._changed:
             self._running -= 1
             self._books.took(started - batch[0].looked_at, time.monotonic() - started)
             if error is not None:
-                self._books.failed(len(crops))
+                self._books.failed(sum(len(job.crops) for job in batch))
             if self._waiting:
                 self._changed.notify()
-        taken = 0
         for job in batch:
             job.error = error
             if error is None:
-                job.answers = answers[taken : taken + len(job.crops)]
-            taken += len(job.crops)
+                job.answers = [next(answers[part]) for part in job.parts]
         self._on_answered(batch)
+
+
+def _crops_of(batch: Sequence[Job], part: Part) -> list[np.ndarray]:
+    return [crop for job in batch for crop, shows in zip(job.crops, job.parts, strict=True) if shows == part]

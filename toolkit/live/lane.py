@@ -11,7 +11,7 @@ import numpy as np
 
 from toolkit.live.camera import Camera
 from toolkit.live.track import FaceTracker
-from toolkit.records import Frame, Track
+from toolkit.records import Frame, Part, Track
 from toolkit.stats import LatencyMeter, RateMeter
 
 
@@ -50,6 +50,7 @@ class Job:
         crops: pictures (H, W, 3), uint8, BGR, for the model.
         tracks: the persons in the frame.
         asked: those of them that the crops show, one for one; none where the crop is the whole frame.
+        bodies: so many of the crops, the last ones, show bodies and not faces.
         looked_at: ``time.monotonic()`` seconds at the end of that.
         is_patient: nobody waits for its answers, and further frames can come meanwhile.
         answers: one prediction for each crop, once the model was called.
@@ -62,8 +63,15 @@ class Job:
     crops: Sequence[np.ndarray] = ()
     tracks: Sequence[Track] = ()
     asked: Sequence[Track] = ()
+    bodies: int = 0
     looked_at: float = 0.0
     is_patient: bool = False
     answers: Sequence[Any] = ()
     error: Exception | None = None
     is_done: bool = False
+
+    @property
+    def parts(self) -> list[Part]:
+        """What each of the crops shows."""
+        faces = len(self.crops) - self.bodies
+        return ["face" if number < faces else "body" for number in range(len(self.crops))]

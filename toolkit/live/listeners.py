@@ -32,16 +32,20 @@ class LatestResults:
 
 
 class BestPictures:
-    """The result with the most labelled faces of each camera, the later of equals: a sample worth saving."""
+    """The result with the most labelled people of each camera: a sample worth saving.
+
+    Of equals the one with the most bodies, of these the latest.
+    """
 
     def __init__(self) -> None:
-        self._best: dict[str, tuple[int, FrameResult]] = {}
+        self._best: dict[str, tuple[tuple[int, int], FrameResult]] = {}
 
     def __call__(self, result: FrameResult) -> None:
         """Keep it if it shows at least as much as the best so far."""
         labelled = sum(track.label is not None for track in result.tracks)
-        if labelled >= self._best.get(result.frame.camera, (0, None))[0]:
-            self._best[result.frame.camera] = (labelled, result)
+        shows = labelled, sum(track.body_xyxy is not None for track in result.tracks)
+        if shows >= self._best.get(result.frame.camera, ((0, 0), None))[0]:
+            self._best[result.frame.camera] = (shows, result)
 
     def results(self) -> dict[str, FrameResult]:
         """Camera to its best result."""
@@ -109,6 +113,8 @@ class LabelLog:
             "age_years": None if label is None else round(label.age_years, 2),
             "age_spread_years": None if label is None else round(label.age_spread_years, 2),
             "votes": track.votes,
+            "is_face_seen": track.is_face_seen,
+            "label_part": None if label is None else track.label_part,
             "left": left,
             "top": top,
             "right": right,

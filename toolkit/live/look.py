@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from toolkit.live.detect import FaceDetector, WholeFrame
 from toolkit.live.lane import Job, Lane
 from toolkit.live.pipeline_config import PipelineConfig
-from toolkit.live.pixels import cut_faces, look_at, pixels_of
+from toolkit.live.pixels import cut_bodies, cut_faces, look_at, pixels_of
 from toolkit.records import Detection, Frame, Track
 from toolkit.stats import StageTimes
 
 
 class Look:
-    """Finds the faces of a frame, follows them, and cuts those whose analysis pays.
+    """Finds the faces of a frame, and bodies where that is asked for; follows them, cuts whose analysis pays.
 
     Several threads may look at once, but only one at frames of the same lane.
 
@@ -23,10 +25,19 @@ class Look:
         detect: finds faces, or :class:`WholeFrame`.
         config: see :class:`PipelineConfig`.
         stages: is told how long each part took.
+        asks_bodies: whether there is a model for bodies, which is asked for people without a label of the
+            face.
     """
 
-    def __init__(self, detect: FaceDetector | WholeFrame, config: PipelineConfig, stages: StageTimes) -> None:
+    def __init__(
+        self,
+        detect: FaceDetector | WholeFrame,
+        config: PipelineConfig,
+        stages: StageTimes,
+        asks_bodies: bool = False,
+    ) -> None:
         self._detect = detect
+        self._asks_bodies = asks_bodies
         self._config = config
         self._stages = stages
 
@@ -76,9 +87,11 @@ class Look:
         # By the frame's own time, so that a recording is analysed alike at any pace.
         at_s = frame.captured_at
         wanted = [t for t in tracks if self._is_large(t) and lane.tracker.wants_analysis(t, at_s)]
+        bodies = self._bodies_wanted(lane, tracks, wanted, at_s)
         followed = time.monotonic()
         boxes_xyxy = np.array([track.box_xyxy for track in wanted], dtype=np.float32)
         crops = cut_faces(frame, boxes_xyxy, self._config.crop_margin)
+        body_crops = cut_bodies(frame, [track.body_xyxy for track in bodies if track.body_xyxy])
         cut = time.monotonic()
         self._stages.add("convert", converted - started)
         self._stages.add("detect", detected - converted)
@@ -87,10 +100,21 @@ class Look:
         return Job(
             lane,
             frame,
-            crops=[crop.image for crop in crops],
+            crops=[crop.image for crop in (*crops, *body_crops)],
             tracks=tracks,
-            asked=[wanted[crop.index] for crop in crops],
+            asked=[wanted[crop.index] for crop in crops] + [bodies[crop.index] for crop in body_crops],
+            bodies=len(body_crops),
         )
+
+    def _bodies_wanted(
+        self, lane: Lane, tracks: Sequence[Track], wanted: Sequence[Track], at_s: float
+    ) -> list[Track]:
+        """Whose body is to be analysed: of people whose face is not just now, and never was."""
+        if not self._asks_bodies:
+            return []
+        faces = {track.track_id for track in wanted}
+        others = [track for track in tracks if track.track_id not in faces]
+        return [track for track in others if lane.tracker.wants_analysis(track, at_s, "body")]
 
     def _is_large(self, track: Track) -> bool:
         left, top, right, bottom = track.box_xyxy
@@ -101,4 +125,4 @@ def _scaled(face: Detection, factor: float) -> Detection:
     if factor == 1.0:
         return face
     left, top, right, bottom = face.box_xyxy
-    return Detection((left * factor, top * factor, right * factor, bottom * factor), face.score)
+    return replace(face, box_xyxy=(left * factor, top * factor, right * factor, bottom * factor))

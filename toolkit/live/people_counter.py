@@ -136,7 +136,7 @@ class _Place:
 
 
 class PeopleCounter:
-    """A listener of the street that counts persons by the middle of their faces.
+    """A listener of the street that counts persons by the middle of their faces, or where these should be.
 
     Only confirmed tracks count; one the tracker predicts counts where it should be. A person who is first
     seen inside a zone has not entered it, and one who vanishes there has not left it; both are among its

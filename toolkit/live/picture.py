@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from toolkit.crops import cut_crops
+from toolkit.live.bodies import face_region, pair_faces
 from toolkit.live.pixels import pixels_of
 from toolkit.records import BoxXyxy, Frame, FrameResult, Track
 
@@ -34,11 +35,10 @@ def annotate(result: FrameResult, blur_faces: bool = True, width_px: int | None 
         (H, W, 3), uint8, BGR.
     """
     image, scale = _at_width(result.frame, width_px)
-    boxes = [_scaled(track.box_xyxy, scale) for track in result.tracks]
     if blur_faces:
-        blur_boxes(image, boxes)
-    for track, box in zip(result.tracks, boxes, strict=True):
-        _draw_track(image, track, box)
+        blur_boxes(image, [_scaled(box, scale) for track in result.tracks for box in _to_hide(track)])
+    for track in result.tracks:
+        _draw_track(image, track, scale)
     return image
 
 
@@ -54,11 +54,14 @@ def blur_boxes(image: np.ndarray, boxes_xyxy: Sequence[BoxXyxy], blocks: int = 6
 
 
 def label_of(track: Track) -> str:
-    """What is written beside a person: ``#7 female 93%, 31 y``; only the number while there is no label."""
+    """What is written beside a person: ``#7 female 93%, 31 y``; only the number while there is no label.
+
+    Of somebody seen only as a body it says so, and of a label told from the body too.
+    """
     if track.label is None:
-        return f"#{track.track_id}"
-    label = track.label
-    return f"#{track.track_id} {label.gender} {label.gender_probability:.0%}, {label.age_years:.0f} y"
+        return f"#{track.track_id}" if track.is_face_seen else f"#{track.track_id} unseen face"
+    label, of = track.label, ", by body" if track.label_part == "body" else ""
+    return f"#{track.track_id} {label.gender} {label.gender_probability:.0%}, {label.age_years:.0f} y{of}"
 
 
 def write(image: np.ndarray, text: str, at: tuple[int, int], colour: Bgr) -> None:
@@ -98,10 +101,23 @@ def _scaled(box_xyxy: BoxXyxy, scale: float) -> BoxXyxy:
     return left * scale, top * scale, right * scale, bottom * scale
 
 
-def _draw_track(image: np.ndarray, track: Track, box_xyxy: BoxXyxy) -> None:
-    left, top, right, bottom = (round(side) for side in box_xyxy)
+def _to_hide(track: Track) -> list[BoxXyxy]:
+    """The face; and where else in the body one may be, unless the face is surely its own."""
+    faces = [track.box_xyxy] if track.is_face_seen or track.body_xyxy is None else []
+    if track.body_xyxy is None or pair_faces(faces, [track.body_xyxy]):
+        return faces
+    return [*faces, face_region(track.body_xyxy)]
+
+
+def _draw_track(image: np.ndarray, track: Track, scale: float) -> None:
+    """The body's box thin, the face's thick; the label at the face where it is seen, else at the body."""
     colour = _COLOURS[track.label.gender if track.label else None]
-    cv2.rectangle(image, (left, top), (right, bottom), colour, 2)
+    boxes = [] if track.body_xyxy is None else [(track.body_xyxy, 1)]
+    if track.is_face_seen or not boxes:
+        boxes.append((track.box_xyxy, 2))
+    for box_xyxy, thickness in boxes:
+        left, top, right, bottom = (round(side) for side in _scaled(box_xyxy, scale))
+        cv2.rectangle(image, (left, top), (right, bottom), colour, thickness)
     write(image, label_of(track), (left, top - 5 if top > 20 else bottom + 16), colour)
 
 

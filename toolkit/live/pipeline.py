@@ -46,13 +46,15 @@ class LivePipeline:
 
     Args:
         cameras: name to address; more can be added while it runs.
-        detect: finds faces; or :class:`WholeFrame`, and the model gets whole frames.
+        detect: finds faces, or faces and bodies; or :class:`WholeFrame`, and the model gets whole frames.
         predict: see :data:`Predict`. What it says of a whole frame is the result's ``answer``, and can be
             anything.
         config: see :class:`PipelineConfig`.
         camera_config: how the cameras are read.
         listeners: see :data:`Listener`.
         opener: stands in for :func:`open_source`.
+        predict_bodies: says of a body what ``predict`` says of a face; asked for people whose face was not
+            analysed yet. None asks nobody.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class LivePipeline:
         camera_config: CameraConfig | None = None,
         listeners: Iterable[Listener] = (),
         opener: OpenSource = open_source,
+        predict_bodies: Predict | None = None,
     ) -> None:
         self.config = config or PipelineConfig()
         self._camera_config = camera_config or CameraConfig()
@@ -76,7 +79,7 @@ class LivePipeline:
         # A plain function has none; a predictor says what runs its network.
         self._runtime = getattr(predict, "runtime", None)
         self._stages = StageTimes()
-        self._look = Look(detect, self.config, self._stages)
+        self._look = Look(detect, self.config, self._stages, predict_bodies is not None)
         # One more than cores: now and then somebody waits for the interpreter.
         self._turns = Turns(self._workers + 1)
         self._gate = Gate(self.config)
@@ -87,6 +90,7 @@ class LivePipeline:
             self.config.max_wait_s,
             calls_at_a_time=self._workers,
             on_answered=self._finish.put,
+            predict_bodies=None if predict_bodies is None else self._timed(predict_bodies),
         )
         self._lanes: dict[str, Lane] = {}
         self._threads: list[threading.Thread] = []

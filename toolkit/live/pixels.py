@@ -12,7 +12,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from toolkit.crops import square_regions
-from toolkit.records import Crop, Frame, Pixels, Region
+from toolkit.records import BoxXyxy, Crop, Frame, Pixels, Region
 
 # What kr and kb are in each of FFmpeg's AVColorSpace numbers; a film that names none is taken to be BT.601,
 # as swscale takes it.
@@ -166,6 +166,18 @@ def cut_faces(frame: Frame, boxes_xyxy: np.ndarray, margin: float) -> list[Crop]
     pixels = pixels_of(frame)
     regions = square_regions(pixels.size_wh, boxes_xyxy, margin)
     return [Crop(index, region, pixels.region(region)) for index, region in regions]
+
+
+def cut_bodies(frame: Frame, boxes_xyxy: Sequence[BoxXyxy]) -> list[Crop]:
+    """Each box as it is, clipped to the frame: models of whole figures learn from tight boxes."""
+    pixels = pixels_of(frame)
+    width, height = pixels.size_wh
+    crops = []
+    for index, (left, top, right, bottom) in enumerate(boxes_xyxy):
+        region = max(0, round(left)), max(0, round(top)), min(width, round(right)), min(height, round(bottom))
+        if region[2] > region[0] and region[3] > region[1]:
+            crops.append(Crop(index, region, pixels.region(region)))
+    return crops
 
 
 def _planes(frame: av.VideoFrame, sizes_wh: Sequence[tuple[int, int]]) -> tuple[np.ndarray, ...]:

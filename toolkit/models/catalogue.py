@@ -55,6 +55,15 @@ CATALOGUE: dict[str, ModelFile] = {
             "models/face_detection_yunet/face_detection_yunet_2026may.onnx"
         ),
     ),
+    # YOLOX-nano, of which the class "person" is used: Ge et al., "YOLOX: Exceeding YOLO series in 2021".
+    "yolox": ModelFile(
+        file="yolox_nano.onnx",
+        sha256="e8af074932d4ed7e232278e3055cefcdea3edf178874a3694ae292649fb464dd",
+        size_bytes=3_678_356,
+        licence="Apache-2.0",
+        page="https://github.com/Megvii-BaseDetection/YOLOX",
+        url=("https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0/yolox_nano.onnx"),
+    ),
 }
 
 

@@ -55,8 +55,8 @@ class Answer:
 
 
 def shown(tracks: Sequence[Track]) -> tuple[ShownFace, ...]:
-    """The tracks of a frame as they are shown."""
-    return tuple(_shown(track) for track in tracks)
+    """The faces of a frame as they are shown; who is seen only as a body shows none."""
+    return tuple(_shown(track) for track in tracks if track.is_face_seen)
 
 
 def _shown(track: Track) -> ShownFace:

@@ -1,0 +1,1 @@
+"""A person detector made by others: what runs its file, and what reads its answers."""
