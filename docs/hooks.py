@@ -85,7 +85,8 @@ def _commands() -> str:
 
 
 def _command(name: str, command: click.Command) -> list[str]:
-    text = command.get_help(click.Context(command, info_name=name, max_content_width=100))
+    told = click.Context(command, info_name=name, max_content_width=100, **cli.context_settings)
+    text = command.get_help(told)
     lines = [f"## {name}", "", "```text", text, "```", ""]
     for inner, of_group in sorted(getattr(command, "commands", {}).items()):
         lines += _command(f"{name} {inner}", of_group)

@@ -79,6 +79,7 @@ def test_every_frame_of_a_recording_is_analysed_when_asked(run, tmp_path):
         (["live", "-c", "door=clip.mp4", "live.pipelin.batch_size=4"], "did you mean 'pipeline'?"),
         (["train", "typo.yaml"], "unknown key"),
         (["evaluate", "--data", "nowhere.parquet"], "nowhere.parquet"),
+        (["evaluate", "nowhere.safetensors"], "no checkpoint nowhere.safetensors"),
     ],
 )
 def test_a_mistake_ends_in_one_line_that_says_what_to_do(run, tmp_path, words, said):
@@ -138,12 +139,21 @@ def test_the_first_help_lists_every_command_in_a_line_of_a_section(run):
     assert "More" not in out, "give the new command a line in toolkit/cli.py"
 
 
+@pytest.mark.parametrize("group", [n for n, c in cli.commands.items() if isinstance(c, click.Group)])
+def test_a_group_lists_its_commands_in_whole_lines(run, group):
+    _, out, _ = run(group, "--help")
+
+    assert not [line for line in out.splitlines() if line.endswith("...")], "give it a short_help"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
         (["evalute"], 2, "Did you mean 'evaluate'?"),
         (["live", "--camra", "door=0"], 2, "Did you mean '--camera'?"),
         (["runs"], 2, "Usage"),
+        (["doctor", "--json", "/dev/null/told.json"], 2, "cannot be written"),
+        (["doctor", "--json", "."], 2, "is a directory"),
     ],
 )
 def test_words_that_are_not_understood_end_with_2(run, words, code, said):
@@ -151,6 +161,18 @@ def test_words_that_are_not_understood_end_with_2(run, words, code, said):
 
     assert ended == code
     assert said in err
+
+
+def test_a_full_disk_is_told_in_one_line(run, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device", "told.json")
+
+    monkeypatch.setattr("toolkit.doctor.examine", full)
+
+    code, _, err = run("doctor")
+
+    assert code == 1
+    assert err.strip() == "error: [Errno 28] No space left on device: 'told.json'"
 
 
 def test_ctrl_c_before_there_is_anything_to_keep_ends_with_130(run, monkeypatch):

@@ -88,7 +88,7 @@ class Sections(click.Group):
     Examples:
       toolkit demo                                   a first live run, on any machine
       toolkit live -c door=rtsp://door.example/1     your camera; toolkit live --help for more
-      toolkit evaluate --report report.html          how good the shipped model is, and for whom
+      toolkit train mine.yaml                        a model of your own; evaluate tells how good
       toolkit runs list                              what was recorded; make ui shows it in a browser
 
     \b
@@ -128,6 +128,11 @@ def main() -> None:
         code = cli.main(standalone_mode=False)
     except ToolkitError as error:
         err.print(f"[red]error:[/red] {plain(str(error))}", highlight=False, soft_wrap=True)
+        code = 1
+    except OSError as error:
+        # A full disk, a folder that takes no files: of the machine, and not of ours.
+        err.print(f"[red]error:[/red] {plain(str(error))}", highlight=False, soft_wrap=True)
+        logging.getLogger("toolkit").info("where that was raised", exc_info=True)
         code = 1
     except click.ClickException as error:
         error.show()

@@ -21,7 +21,7 @@ def bench() -> None:
     """Measure ourselves, the limits of our parts, and others, in one run and in turns."""
 
 
-@bench.command("queue")
+@bench.command("queue", short_help="The task queue, beside raw Redis and other job queues.")
 @click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
 @json_option
 def queue(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> None:
@@ -39,7 +39,7 @@ def queue(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> 
     _print(result, json_path)
 
 
-@bench.command("camera")
+@bench.command("camera", short_help="How cameras are read, beside PyAV, OpenCV, VidGear.")
 @click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
 @json_option
 def camera(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> None:
@@ -57,7 +57,7 @@ def camera(experiment_and_overrides: tuple[str, ...], json_path: Path | None) ->
     _print(result, json_path)
 
 
-@bench.command("batch")
+@bench.command("batch", short_help="Batches of many callers, beside hand-written ones.")
 @click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
 @json_option
 def batch(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> None:
@@ -75,7 +75,7 @@ def batch(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> 
     _print(result, json_path)
 
 
-@bench.command("live")
+@bench.command("live", short_help="The whole street, beside its parts and other ways.")
 @click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
 @json_option
 def live(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> None:
@@ -93,7 +93,7 @@ def live(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> N
     _print(result, json_path)
 
 
-@bench.command("model")
+@bench.command("model", short_help="What runs the model: torch, ONNX Runtime, OpenVINO.")
 @click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
 @json_option
 def model(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> None:
@@ -112,7 +112,7 @@ def model(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> 
     _print(result, json_path)
 
 
-@bench.command("train")
+@bench.command("train", short_help="The training loop, beside one of timm's parts.")
 @click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
 @json_option
 def train(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> None:

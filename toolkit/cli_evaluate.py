@@ -24,7 +24,7 @@ from toolkit.evaluation.words import (
     short_of,
     words_of,
 )
-from toolkit.terminal import FILE, err, json_option, load, out, plain, print_run, write_json
+from toolkit.terminal import NEW_FILE, err, json_option, load, out, plain, print_run, write_json
 
 
 @click.command()
@@ -37,7 +37,7 @@ from toolkit.terminal import FILE, err, json_option, load, out, plain, print_run
 @click.option(
     "--corrupt",
     metavar="NAMES",
-    help=f"Make pictures worse, at five severities: all, or some of {','.join(CORRUPTION_NAMES)}.",
+    help=f"Make pictures worse, at five severities: all, or some of {', '.join(CORRUPTION_NAMES)}.",
 )
 @click.option(
     "--temperature-from",
@@ -45,8 +45,8 @@ from toolkit.terminal import FILE, err, json_option, load, out, plain, print_run
     help="Fit temperatures there, such as on fairface_train_112:val.",
 )
 @click.option("--runtime", metavar="NAME", help="What runs a model: auto, torch, ...  [default: torch]")
-@click.option("--report", type=FILE, help="Write the HTML report here; the MLflow run has it too.")
-@click.option("--predictions", type=FILE, help="Write the table of predictions here (.csv, .parquet).")
+@click.option("--report", type=NEW_FILE, help="Write the HTML report here; the MLflow run has it too.")
+@click.option("--predictions", type=NEW_FILE, help="Write the table of predictions here (.csv, .parquet).")
 @json_option
 def evaluate(
     words: tuple[str, ...],
@@ -81,7 +81,9 @@ def evaluate(
     """
     settings = {name: value for name, value in given.items() if value is not None}
     if corrupt is not None:
-        settings["corruptions"] = list(CORRUPTION_NAMES) if corrupt == "all" else corrupt.split(",")
+        settings["corruptions"] = (
+            list(CORRUPTION_NAMES) if corrupt == "all" else [name.strip() for name in corrupt.split(",")]
+        )
     subjects = [word for word in words if not ("=" in word or word.endswith((".yaml", ".yml")))]
     subjects += [checkpoint] if checkpoint else []
     if len(subjects) > 1:

@@ -13,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from toolkit.terminal import FILE, FOLDER, err, json_option, load, new_folder, out, print_run, write_json
+from toolkit.terminal import FOLDER, NEW_FILE, err, json_option, load, new_folder, out, print_run, write_json
 
 
 @click.command()
@@ -94,10 +94,10 @@ def data() -> None:
     """Labelled pictures: what can be read, and how it becomes a pack."""
 
 
-@data.command()
+@data.command(short_help="Pack a data set for training and evaluation.")
 @click.argument("name")
 @click.option("--from", "folder", type=FOLDER, required=True, help="Where the data set lies.")
-@click.option("-o", "--output", "target", type=FILE, required=True, help="The Parquet file to write.")
+@click.option("-o", "--output", "target", type=NEW_FILE, required=True, help="The Parquet file to write.")
 @click.option("--side", "side_px", type=int, default=128, show_default=True, help="Longest side, pixels.")
 @json_option
 def prepare(name: str, folder: Path, target: Path, side_px: int, json_path: Path | None) -> None:

@@ -19,8 +19,8 @@ from toolkit.cli_scene import composing
 from toolkit.errors import ConfigError
 from toolkit.schemes import opener_of
 from toolkit.terminal import (
-    FILE,
     FOLDER,
+    NEW_FILE,
     err,
     json_option,
     load,
@@ -57,9 +57,11 @@ out_option = click.option("--out", "out_dir", type=FOLDER, help="Folder for what
     type=click.IntRange(0, 65535),
     help="Serve the numbers to Prometheus on this port of 127.0.0.1; 0 takes a free one.",
 )
-@click.option("--metrics-file", type=FILE, help="Write them here every second, for its textfile collector.")
 @click.option(
-    "--record", type=FILE, help="Write each answer with its times here (.jsonl), for toolkit replay."
+    "--metrics-file", type=NEW_FILE, help="Write them here every second, for its textfile collector."
+)
+@click.option(
+    "--record", type=NEW_FILE, help="Write each answer with its times here (.jsonl), for toolkit replay."
 )
 @out_option
 @json_option

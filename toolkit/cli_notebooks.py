@@ -32,7 +32,7 @@ def notebooks() -> None:
     """
 
 
-@notebooks.command("list")
+@notebooks.command("list", short_help="The notebooks, and the question each answers.")
 @json_option
 def list_notebooks(json_path: Path | None) -> None:
     """The notebooks of the folder notebooks/, and the question each answers."""
@@ -46,7 +46,7 @@ def list_notebooks(json_path: Path | None) -> None:
     write_json(json_path, rows)
 
 
-@notebooks.command()
+@notebooks.command(short_help="Execute one without a browser, and record it.")
 @click.argument("name")
 @click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
 @click.option("--out", "out_dir", type=FOLDER, help="Folder for the page and what the cells write.")

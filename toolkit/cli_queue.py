@@ -136,7 +136,7 @@ def requeue(
     _check_all_found(number, task_ids)
 
 
-@queue.command()
+@queue.command(short_help="Drop for good what waits, or the dead letters.")
 @_on_a_queue
 @click.argument("what", type=click.Choice(["waiting", "dead"]))
 @click.argument("task_ids", nargs=-1, metavar="[TASK_ID]...")
@@ -169,7 +169,7 @@ def purge(
     _check_all_found(number, task_ids)
 
 
-@queue.command()
+@queue.command(short_help="How many tasks wait, are in hand, and are dead.")
 @_on_a_queue
 @click.option("--prometheus", "is_prometheus", is_flag=True, help="As text that Prometheus reads.")
 @json_option

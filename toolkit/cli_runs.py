@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from toolkit.errors import ConfigError
-from toolkit.terminal import FILE, err, json_option, out, plain, write_json
+from toolkit.terminal import FILE, NEW_FILE, err, json_option, out, plain, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,10 +66,10 @@ def list_runs(experiment: str | None, last: int, json_path: Path | None) -> None
     write_json(json_path, _as_rows(frame))
 
 
-@runs.command()
+@runs.command(short_help="What is unlike between runs, side by side.")
 @click.argument("words", nargs=-1, required=True, metavar="RUN...")
 @click.option(
-    "--figure", "figure_path", type=FILE, help="Draw the two --metrics against each other (.png, .svg)."
+    "--figure", "figure_path", type=NEW_FILE, help="Draw the two --metrics against each other (.png, .svg)."
 )
 @click.option(
     "--metrics",
@@ -98,7 +98,7 @@ def compare(words: tuple[str, ...], figure_path: Path | None, metrics: str, json
     write_json(json_path, json.loads(table.to_json(orient="index")))
 
 
-@runs.command()
+@runs.command(short_help="The runs with the best METRIC first.")
 @click.argument("metric")
 @experiment_option
 @click.option("--lowest/--highest", default=None, help="What is best.  [default: by the metric's name]")
@@ -114,8 +114,8 @@ def best(metric: str, experiment: str | None, lowest: bool | None, last: int, js
     write_json(json_path, _as_rows(frame))
 
 
-@runs.command()
-@click.argument("path", type=FILE, metavar="FILE")
+@runs.command(short_help="Write runs as a table: .csv or .parquet.")
+@click.argument("path", type=NEW_FILE, metavar="FILE")
 @experiment_option
 @click.option("--history", metavar="RUN", help="One run over time, in place of the last values of all.")
 def export(path: Path, experiment: str | None, history: str | None) -> None:
@@ -133,9 +133,9 @@ def export(path: Path, experiment: str | None, history: str | None) -> None:
     out.print(f"{path}: {len(frame)} rows, {len(frame.columns)} columns", highlight=False, soft_wrap=True)
 
 
-@runs.command()
+@runs.command(short_help="Draw a live RUN over time, as two pictures.")
 @click.argument("run")
-@click.option("-o", "--output", "path", type=FILE, required=True, help="The picture: .png, .svg or .pdf.")
+@click.option("-o", "--output", "path", type=NEW_FILE, required=True, help="The picture: .png, .svg or .pdf.")
 def draw(run: str, path: Path) -> None:
     """Draw a live RUN over time: its latency, and what became of each camera's frames (two pictures)."""
     _check_figure(path)
@@ -158,7 +158,7 @@ def draw(run: str, path: Path) -> None:
         out.print(f"picture: {target}", highlight=False, soft_wrap=True)
 
 
-@runs.command("send")
+@runs.command("send", short_help="Send what a store did not take.")
 @click.argument("paths", nargs=-1, type=FILE, metavar="[FILE]...")
 @json_option
 def send_files(paths: tuple[Path, ...], json_path: Path | None) -> None:

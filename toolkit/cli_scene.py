@@ -56,7 +56,7 @@ def list_scenes(json_path: Path | None) -> None:
     write_json(json_path, {name: {k: _plain(v) for k, v in row.items()} for name, row in values.items()})
 
 
-@scene.command()
+@scene.command(short_help="Write a scene as films, with its truth; or serve it.")
 @click.argument("address", metavar="SCENE")
 @click.option("--out", "out_dir", type=FOLDER, help="Folder for the films, the truth and the picture.")
 @click.option(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.data.faces import FaceTable, load_faces
-from toolkit.errors import ConfigError
+from toolkit.errors import ConfigError, ModelError
 from toolkit.evaluation.calibration import calibration_of
 from toolkit.evaluation.comparison import compare
 from toolkit.evaluation.config import EvaluateConfig, is_table
@@ -108,6 +108,7 @@ class _Looking:
         told: dict[str, PredictionTable] = {}
         faces = None
         if not all(map(is_table, subjects)):
+            _refuse_what_is_nowhere(subjects)
             pack = load_faces(config.data, None if config.split == "all" else config.split)
             total, name, sha256 = len(pack), pack.name, pack.sha256
             faces = self._sampled(pack, config.limit)
@@ -237,6 +238,13 @@ def _by_severity(result: dict[str, Any]) -> dict[int, dict[str, float | None]]:
             for score in ("gender_accuracy", "age_mae_years"):
                 told.setdefault(int(severity), {})[f"eval/{name}/{score}"] = scores[score]
     return told
+
+
+def _refuse_what_is_nowhere(subjects: Sequence[str]) -> None:
+    """A slip in a model's name is told before faces are looked for, and before torch is loaded."""
+    for subject in subjects:
+        if Path(subject).suffix == ".safetensors" and not Path(subject).exists():
+            raise ModelError(f"no checkpoint {subject}; check its spelling, or judge 'shipped'")
 
 
 def _sha256(path: Path) -> str:

@@ -134,7 +134,7 @@ def find_faces(pack: str | Path) -> Path:
     hint = "" if root else "; set TOOLKIT_DATA to the folder that holds faces/"
     raise DataError(
         f"no face pack {str(pack)!r}: looked for {', '.join(map(str, places))}{hint}; "
-        "datasets/*/README.md say where each data set comes from"
+        "datasets/*/README.md say where each data set comes from; notebook 03 draws some"
     )
 
 
