@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import cache
 
 import numpy as np
 
@@ -66,8 +67,14 @@ def _face_detector(config: LiveConfig) -> FaceDetector:
     except ModelError as error:
         if config.detector == "yunet":
             raise
-        logger.warning("our own detector finds the faces, and misses more than YuNet: %s", error)
+        _warn_once(f"our own detector finds the faces, and misses more than YuNet: {error}")
         return _our_detector(config)
+
+
+@cache
+def _warn_once(text: str) -> None:
+    """A notebook makes many streets; that YuNet cannot be had is no news from the second one on."""
+    logger.warning(text)
 
 
 def _our_detector(config: LiveConfig) -> FaceFinder:
