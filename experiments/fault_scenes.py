@@ -252,7 +252,9 @@ def fall_and_return(rows: Seconds, whole: Seconds, config: FaultScenes) -> dict[
 
 def draw(curves: Mapping[str, Seconds], config: FaultScenes, path: Path) -> None:
     """Gender accuracy of the victim, a line for each fault, over the seconds in which it is broken."""
-    figure, axes = empty_figure("seconds of the scene", "gender accuracy on its screen", height=3.6)
+    figure, axes = empty_figure(
+        "A camera that fails, fault by fault", "seconds of the scene", "gender accuracy on its screen", 3.8
+    )
     axes.axvspan(config.breaks_at_s, config.breaks_at_s + config.broken_s, color="#dddddd", label="broken")
     colours = iter(COLOURS * len(curves))
     for name, rows in sorted(curves.items(), key=lambda item: not item[0].startswith("nothing")):

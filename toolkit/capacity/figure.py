@@ -31,6 +31,7 @@ def capacity_figure(
     shown = [_percent(row["streaming_gender_accuracy"]) for row in by_cameras]
     _line(right, numbers, shown, "on the screen", _BLUE)
     right.set_ylabel("gender right, %")
+    right.set_title("Medians of the runs; dashed: the bounds", loc="left", fontsize="medium")
     _line(late, numbers, [row["p50_ms"] for row in by_cameras], "p50", _GREY)
     _line(late, numbers, [row["p99_ms"] for row in by_cameras], "p99", _BLUE)
     late.axhline(config.most_p99_ms, color=_ORANGE, linestyle="--", linewidth=1, label="most p99")

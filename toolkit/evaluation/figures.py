@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from toolkit.evaluation.groups import AGE_GROUP_NAMES, group_of_label
 from toolkit.evaluation.table import PredictionTable
@@ -45,6 +46,7 @@ def scores_by_group(
         _as_percent(axes, score)
     panels[0].set_yticks(range(len(groups)), [f"{name}  ({block['n']:,})" for name, block in groups.items()])
     panels[0].set_ylim(len(groups) - 0.4, -0.6)
+    _title(panels[0], "Each group with its 95 % interval; dashed: all faces")
     return figure
 
 
@@ -67,6 +69,7 @@ def confusion_matrix(confusion: Mapping[str, Any], what: str) -> Figure:
         range(len(names)), [f"{name}  ({total:,})" for name, (total,) in zip(names, totals, strict=True)]
     )
     axes.spines[:].set_visible(False)
+    _title(axes, "Share of each label's faces")
     for (row, column), share in np.ndenumerate(shares):
         # Where nothing is, nothing is written: the eye finds the diagonal.
         if counts[row, column]:
@@ -90,6 +93,7 @@ def age_errors(table: PredictionTable) -> Figure:
         axes.plot([at, at], [low, high], color=COLOURS[0], linewidth=1.2)
         axes.plot([at, at], [quarter, three], color=COLOURS[0], linewidth=7, solid_capstyle="butt", alpha=0.6)
         axes.plot(at, middle, "o", color="white", markeredgecolor=COLOURS[0], markersize=5)
+    _title(axes, "Median, quartiles, middle 90 %; grey: the label")
     axes.set_xticks(range(len(present)), [AGE_GROUP_NAMES[number] for number in present])
     axes.set_ylim(0, 100)
     return figure
@@ -124,6 +128,7 @@ def reliability(gender: Mapping[str, Any]) -> Figure:
     bins, width = gender["bins"], 0.5 / ECE_BINS
     lower.bar([b["from"] + width / 2 for b in bins], [b["n"] for b in bins], width * 0.9, color=COLOURS[0])
     upper.set_ylabel("share right")
+    _title(upper, "How often it is right, by how sure it is")
     lower.set(xlabel="probability of the told gender", ylabel="faces")
     upper.legend(frameon=False, fontsize=8, loc="upper left")
     return figure
@@ -137,6 +142,7 @@ def coverage(age: Mapping[str, Any]) -> Figure:
     """
     figure = Figure(figsize=(4.4, 3.4), layout="constrained")
     axes = _axes(figure, "level of the age interval", "share of labels inside")
+    _title(axes, "How wide its intervals are")
     axes.plot([0.4, 1], [0.4, 1], color=_GREY, linewidth=1, linestyle="--", label="as it should be")
     variants = [("as told", age)]
     if "at_temperature" in age:
@@ -161,6 +167,7 @@ def corruption_curves(corruptions: Mapping[str, Any], score: str, label: str) ->
         values = [clean, *(scores[score] for scores in by_severity.values())]
         words = CORRUPTION_WORDS[name]
         axes.plot(range(len(values)), values, marker=marker, color=colour, label=words, markersize=4.5)
+    _title(axes, "When pictures get worse")
     axes.set_xticks(range(6))
     _as_percent(axes, score, along="y")
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -179,6 +186,7 @@ def differences(told: Mapping[str, Any], names: Sequence[str], labels: Sequence[
     rows = [(words, told[name]) for name, words in zip(names, labels, strict=True) if told[name]]
     figure = Figure(figsize=(6.4, 0.9 + 0.32 * max(len(rows), 1)), layout="constrained")
     axes = _axes(figure, label, "")
+    _title(axes, "Differences with their 95 % intervals; grey: could be chance")
     axes.axvline(0, color=_GREY, linewidth=1, linestyle="--")
     for at, (_, row) in enumerate(rows):
         colour = COLOURS[0] if row["is_clear"] else _GREY
@@ -196,6 +204,10 @@ def _axes(figure: Figure, x_label: str, y_label: str) -> Axes:
     return axes
 
 
+def _title(axes: Axes, words: str) -> None:
+    axes.set_title(words, loc="left", fontsize="medium")
+
+
 def _plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
@@ -205,4 +217,4 @@ def _plain(axes: Axes) -> None:
 def _as_percent(axes: Axes, score: str, along: str = "x") -> None:
     if not score.endswith("_years"):
         axis = axes.xaxis if along == "x" else axes.yaxis
-        axis.set_major_formatter("{x:.0%}")
+        axis.set_major_formatter(PercentFormatter(1.0))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from toolkit.live.batch import BatchProcessor
 from toolkit.notebook.figures import COLOURS, empty_figure, legend_beside
@@ -77,12 +78,16 @@ def latency_by_batch(tried: pd.DataFrame) -> Figure:
     Args:
         tried: of :func:`try_batches`.
     """
-    figure, axes = empty_figure("most items in a batch", "p99 latency, ms")
+    figure, axes = empty_figure("How late the last hundredth is", "most items in a batch", "p99 latency, ms")
     for number, (wait_ms, of_wait) in enumerate(tried.groupby("wait_ms")):
         colour = COLOURS[number % len(COLOURS)]
         axes.plot(of_wait["batch_size"], of_wait["p99_ms"], "o-", color=colour, label=f"wait {wait_ms:g} ms")
     axes.set_xscale("log", base=2)
     axes.set_xticks(sorted(set(tried["batch_size"])), sorted(set(tried["batch_size"])))
     axes.set_yscale("log")
+    # 10, 20, 50, 100, ...: one decade would else have one number.
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
     legend_beside(axes)
     return figure

@@ -192,7 +192,7 @@ def _setting_widgets() -> dict[str, Any]:
             **look,
         ),
         "detect_every": widgets.BoundedIntText(
-            description="when short of time, n",
+            description="n while short of time",
             min=1,
             max=1000,
             tooltip="While frames have to be skipped, faces are looked for in every n-th of the others",

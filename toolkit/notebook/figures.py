@@ -24,7 +24,7 @@ def rates_over_time(rates: pd.DataFrame) -> Figure:
     Args:
         rates: columns ``time_s, camera, frames_per_s``.
     """
-    figure, axes = empty_figure("seconds since the start", "frames/s")
+    figure, axes = empty_figure("Frames analysed a second", "seconds since the start", "frames/s")
     for number, (camera, of_camera) in enumerate(rates.groupby("camera", sort=False)):
         colour = COLOURS[number % len(COLOURS)]
         axes.plot(of_camera["time_s"], of_camera["frames_per_s"], color=colour, label=camera, linewidth=1.8)
@@ -41,7 +41,7 @@ def latency_by_camera(statistics: Mapping[str, Any]) -> Figure:
         statistics: see :meth:`LivePipeline.statistics`; cameras without a result are left out.
     """
     cameras = {n: v["latency_ms"] for n, v in statistics["cameras"].items() if v["latency_ms"]["p50"]}
-    figure, axes = empty_figure("milliseconds from capture to result", "")
+    figure, axes = empty_figure("How late results are", "milliseconds from capture to result", "")
     rows = range(len(cameras))
     axes.hlines(
         rows, [v["p50"] for v in cameras.values()], [v["p99"] for v in cameras.values()], color="#bbbbbb"
@@ -62,7 +62,9 @@ def ages_by_camera(labels: Sequence[Mapping[str, Any]]) -> Figure:
     Args:
         labels: rows of :class:`LabelLog`; people who were never labelled are left out.
     """
-    figure, axes = empty_figure("apparent age in years, bars: one standard deviation", "")
+    figure, axes = empty_figure(
+        "Last label of each person", "apparent age in years, bars: one standard deviation", ""
+    )
     table = pd.DataFrame(labels, columns=["camera", "track_id", "gender", "age_years", "age_spread_years"])
     people = table.dropna(subset=["gender"]).groupby(["camera", "track_id"], sort=False).tail(1)
     cameras = list(people["camera"].unique())
@@ -96,7 +98,7 @@ def time_by_stage(statistics: Mapping[str, Any]) -> Figure:
         statistics: see :meth:`LivePipeline.statistics`.
     """
     stages = statistics["stages"]
-    figure, axes = empty_figure("milliseconds a frame (infer: a batch)", "")
+    figure, axes = empty_figure("Where the time goes", "milliseconds a frame (infer: a batch)", "")
     rows = range(len(stages))
     axes.barh(rows, [row["mean_ms"] for row in stages.values()], color="#56B4E9", label="mean", height=0.6)
     latest = [row["p99_ms"] for row in stages.values()]
@@ -115,10 +117,11 @@ def as_image(figure: Figure, alt: str) -> DescribedImage:
     return DescribedImage(drawn.getvalue(), "png", alt)
 
 
-def empty_figure(x_label: str, y_label: str, height: float = 2.6) -> tuple[Figure, Any]:
+def empty_figure(title: str, x_label: str, y_label: str, height: float = 2.8) -> tuple[Figure, Any]:
     """A figure as wide as a notebook, with the axes that all of ours have; the height in inches."""
     figure = Figure(figsize=(8.0, height), dpi=100, layout="constrained")
     axes = figure.add_subplot(xlabel=x_label, ylabel=y_label)
+    axes.set_title(title, loc="left", fontsize="medium")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     return figure, axes

@@ -58,10 +58,13 @@ def queue_over_time(history: pd.DataFrame) -> Figure:
         history: :meth:`QueuePanel.history`.
     """
     figure = Figure(figsize=(8, 4.5), layout="constrained")
-    for axes, names in zip(figure.subplots(2, sharex=True), (_COUNTS, _RATES), strict=True):
+    panels = (_COUNTS, "Where tasks are", "tasks"), (_RATES, "What becomes of them", "tasks a second")
+    for axes, (names, title, label) in zip(figure.subplots(2, sharex=True), panels, strict=True):
         for name, colour in zip(names, COLOURS, strict=False):
             axes.plot(history["time_s"], history[name], color=colour, label=name, linewidth=1.8)
         axes.set_ylim(bottom=0)
+        axes.set_ylabel(label)
+        axes.set_title(title, loc="left", fontsize="medium")
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
         axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel("seconds since the start")

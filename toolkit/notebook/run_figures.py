@@ -28,7 +28,9 @@ def throughput_against_accuracy(runs: pd.DataFrame, throughput: str, accuracy: s
     """
     known = runs.dropna(subset=[throughput, accuracy])
     front = pareto_front(known, [throughput, accuracy])
-    figure, axes = empty_figure(_with_direction(throughput), _with_direction(accuracy), height=4.0)
+    figure, axes = empty_figure(
+        f"{accuracy} against {throughput}", _with_direction(throughput), _with_direction(accuracy), height=4.0
+    )
     best = known[front].sort_values(throughput)
     axes.plot(best[throughput], best[accuracy], color=COLOURS[0], linewidth=1.2, label="no other is better")
     for of_front, colour in ((False, COLOURS[6]), (True, COLOURS[0])):
@@ -65,7 +67,9 @@ def latency_over_time(history: pd.DataFrame) -> Figure:
         history: of :func:`toolkit.run_frames.metric_history`, with the metrics ``live/latency_p50_ms`` and
             so on.
     """
-    figure, axes = empty_figure("seconds since the start", "ms from capture to result")
+    figure, axes = empty_figure(
+        "How late results were", "seconds since the start", "ms from capture to result"
+    )
     named = history["metric"].str.extract(r"^live/latency_(p\d+)_ms$")[0]
     for number, (percentile, points) in enumerate(history.groupby(named)):
         colour = COLOURS[number % len(COLOURS)]
@@ -83,7 +87,12 @@ def camera_timeline(counts: pd.DataFrame) -> Figure:
         counts: of :func:`toolkit.run_frames.camera_history`.
     """
     cameras = list(counts["camera"].unique())
-    figure, axes = empty_figure("seconds since the start", "", height=1.2 + 0.45 * max(len(cameras), 1))
+    figure, axes = empty_figure(
+        "What became of each camera's frames",
+        "seconds since the start",
+        "",
+        1.4 + 0.45 * max(len(cameras), 1),
+    )
     for row, camera in enumerate(cameras):
         of_camera = counts[counts["camera"] == camera]
         below = np.zeros(len(of_camera))

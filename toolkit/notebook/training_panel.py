@@ -85,9 +85,12 @@ class TrainingPanel:
         left, right = figure.subplots(1, 2)
         left.plot(*_columns(self._losses), color=COLOURS[0])
         left.set_ylabel("loss")
+        left.set_title("Training", loc="left", fontsize="medium")
         for (name, points), colour in zip(self._scores.items(), COLOURS, strict=False):
             right.plot(*_columns(points), color=colour, label=name, marker=".")
+        right.set_ylim(0, 103)
         right.set_ylabel("right on validation, %")
+        right.set_title("Validation, after each epoch", loc="left", fontsize="medium")
         right.legend(frameon=False)
         for axes in (left, right):
             axes.set_xlabel("seconds since the start")

@@ -27,6 +27,7 @@ def screen_over_time(rows: Sequence[Mapping[str, Any]]) -> Figure:
     for score in ("detection_recall", "gender_accuracy"):
         _line(right, rows, "time_s", score)
     _plain(right, "", "%")
+    right.set_title("What was on the screen", loc="left", fontsize="medium")
     right.set_ylim(0, 103)
     known = [row for row in rows if row["staleness_ms"] is not None]
     late.plot([row["time_s"] for row in known], [row["staleness_ms"] for row in known], "o-", color="#D55E00")
@@ -47,6 +48,7 @@ def accuracy_against_latency(rows: Sequence[Mapping[str, Any]]) -> Figure:
     for score in _LINES:
         _line(axes, rows, "latency_ms", score)
     _plain(axes, "milliseconds from capture to result", "%")
+    axes.set_title("The same answers, shown later", loc="left", fontsize="medium")
     axes.set_ylim(0, 103)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize="small")
     return figure
