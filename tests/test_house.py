@@ -69,6 +69,7 @@ _FLOORS = {
         "cli_export",
         "cli_learn",
         "cli_live",
+        "cli_live_view",
         "cli_notebooks",
         "cli_queue",
         "cli_replay",

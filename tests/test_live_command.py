@@ -7,7 +7,8 @@ import pytest
 
 from toolkit import cli_live
 from toolkit.cli import main
-from toolkit.cli_live import _metrics, _remarks
+from toolkit.cli_live import _metrics
+from toolkit.cli_live_view import remarks
 
 
 @pytest.fixture
@@ -71,9 +72,9 @@ def test_a_camera_that_is_not_live_says_why_and_where_its_frames_went():
     statistics = {"cameras": {"door": door}, "stages": {"detect": {"mean_ms": 8.04}}, "resources": used}
     statistics["runtime"] = None
 
-    remarks = [str(text) for text in _remarks(statistics | {"looks": {"saved_fraction": 0.5}})]
+    told = [str(text) for text in remarks(statistics | {"looks": {"saved_fraction": 0.5}})]
 
-    assert remarks == [
+    assert told == [
         "door is retrying: no route to host",
         "door lost frames: 3 replaced, 1 ValueError",
         "door, till: 1 inside, 2 came in, 1 went out",

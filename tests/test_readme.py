@@ -11,6 +11,7 @@ import pytest
 from clips import write_clip
 
 from toolkit.cli import cli
+from toolkit.records import Detection, Prediction
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -42,6 +43,50 @@ def test_cameras_queues_and_batches_work_by_themselves(tmp_path, monkeypatch):
     assert names["results"] == [0, -1, -2]
     names["processor"].close()
     names["queue"].close()
+
+
+def test_a_reader_who_comes_from_a_capture_loop_can_run_the_page(tmp_path, monkeypatch):
+    told = []
+    names = {
+        "detect": lambda pictures: [[Detection((10.0, 10.0, 60.0, 60.0), 0.9)] for _ in pictures],
+        "model": lambda crops: [Prediction("female", 0.9, 40.0, 8.0) for _ in crops],
+        "show": told.append,
+    }
+
+    _run_page("coming-from-videocapture.md", tmp_path, monkeypatch, names)
+
+    cameras = names["street"].statistics()["cameras"]
+    assert {name: of_one["analysed"] for name, of_one in cameras.items()} == {"door": 30, "hall": 30}
+
+
+def test_a_reader_who_comes_from_rq_can_run_the_page(tmp_path, monkeypatch):
+    (tmp_path / "my_tasks.py").write_text("handlers = {'analyse': lambda task: task['person_id']}\n")
+    names = {"frame": np.zeros((12, 16, 3), np.uint8)}
+
+    _run_page("coming-from-rq-celery.md", tmp_path, monkeypatch, names)
+
+    assert names["handle"].result(timeout=0) == 7
+    names["queue"].close()
+
+
+def test_a_reader_who_comes_from_inference_can_run_the_page(tmp_path, monkeypatch):
+    seen = []
+
+    _run_page("coming-from-roboflow-inference.md", tmp_path, monkeypatch, {"on_result": seen.append})
+
+    assert sorted(result.frame.camera for result in seen) == ["door"] * 30 + ["hall"] * 30
+
+
+def _run_page(page, folder, monkeypatch, names):
+    """Run the block of a page that is ours, with two clips in place of its cameras."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text("utf-8"), re.DOTALL)
+    [ours] = [block for block in blocks if "from toolkit import" in block]
+    for name in ("door", "hall"):
+        write_clip(folder / f"{name}.mp4")
+    monkeypatch.chdir(folder)
+    for theirs, clip in (('"rtsp://door.example/1"', '"door.mp4"'), ('"hall": 0', '"hall": "hall.mp4"')):
+        ours = ours.replace(theirs, clip)
+    exec(ours, names)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

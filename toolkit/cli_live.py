@@ -9,12 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.box import SIMPLE_HEAD
-from rich.console import Group
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
+from toolkit.cli_live_view import live_display, print_report
 from toolkit.cli_scene import composing
 from toolkit.errors import ConfigError
 from toolkit.schemes import opener_of
@@ -26,17 +22,12 @@ from toolkit.terminal import (
     load,
     new_folder,
     out,
-    plain,
-    print_run,
     write_json,
 )
 
 if TYPE_CHECKING:
     from toolkit.experiment import Experiment
     from toolkit.live_run import LiveReport
-
-Show = Callable[[dict[str, Any], float], None]
-"""``show(statistics, elapsed_s)``, several times a second."""
 
 _METRICS_EVERY_S = 1.0
 
@@ -139,7 +130,7 @@ def _run_live(
     with err.status("loading detector and model"):
         from toolkit.live_run import run_live
         from toolkit.replay.run import run_recorded
-    with _live_display() as show:
+    with live_display() as show:
 
         def on_progress(statistics: dict[str, Any], elapsed_s: float) -> None:
             publish(statistics)
@@ -152,7 +143,7 @@ def _run_live(
         else:
             report = run_live(experiment, folder, **settings)
     publish(report.statistics)
-    _print_report(report)
+    print_report(report)
     write_json(json_path, report.statistics | (_scored(record, report) if record else {}))
 
 
@@ -204,107 +195,6 @@ def _metrics(port: int | None, path: Path | None) -> Iterator[Callable[[dict[str
     with MetricsServer(lambda: prometheus_text(newest), port) as server:
         err.print(f"metrics: {server.url}", highlight=False)
         yield publish
-
-
-@contextmanager
-def _live_display() -> Iterator[Show]:
-    """A table that renews itself on a terminal, a line every five seconds elsewhere."""
-    if err.is_terminal:
-        with Live(console=err, refresh_per_second=4, transient=True) as display:
-            yield lambda statistics, elapsed_s: display.update(
-                Group(_camera_table(statistics, f"{elapsed_s:.0f} s"), *_remarks(statistics))
-            )
-        return
-    said_at = 0.0
-
-    def say(statistics: dict[str, Any], elapsed_s: float) -> None:
-        nonlocal said_at
-        if time.monotonic() - said_at >= 5.0:
-            said_at = time.monotonic()
-            err.print(_progress_line(statistics, elapsed_s), highlight=False, soft_wrap=True)
-
-    yield say
-
-
-def _progress_line(statistics: dict[str, Any], elapsed_s: float) -> str:
-    cameras = ", ".join(
-        f"{name} {values['frames_per_s_now']:.1f}/s {values['skipped']} skipped"
-        + ("" if values["state"] == "live" else f" ({values['state']})")
-        for name, values in statistics["cameras"].items()
-    )
-    p99 = statistics["latency_ms"]["p99"]
-    return f"{elapsed_s:4.0f} s  {cameras}" + ("" if p99 is None else f", p99 {p99:.0f} ms")
-
-
-def _camera_table(statistics: dict[str, Any], title: str, whole_run: bool = False) -> Table:
-    rate = "frames_per_s" if whole_run else "frames_per_s_now"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("camera", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    counts = ("read", "analysed", "skipped", "failed", "in_flight")
-    for title in ("read", "analysed", "skipped", "failed", "in flight", "frames/s", *_PERCENTILES, "persons"):
-        table.add_column(title, justify="right")
-    for name, values in statistics["cameras"].items():
-        table.add_row(name, values["state"], *(str(values[count]) for count in counts), *_rates(values, rate))
-    table.add_section()
-    table.add_row("all", *[""] * 6, *_rates(statistics, rate))
-    return table
-
-
-_PERCENTILES = {"p50 ms": "p50", "p95 ms": "p95", "p99 ms": "p99"}
-
-
-def _rates(values: dict[str, Any], rate: str) -> list[str]:
-    latencies = [values["latency_ms"][key] for key in _PERCENTILES.values()]
-    return [
-        f"{values[rate]:.1f}",
-        *("-" if ms is None else f"{ms:.0f}" for ms in latencies),
-        str(values["persons"]),
-    ]
-
-
-def _remarks(statistics: dict[str, Any]) -> Iterator[Text]:
-    """What a table has no room for: why, where the time goes, and who went where."""
-    for name, values in statistics["cameras"].items():
-        if values["state"] != "live" and values["reason"]:
-            yield Text(f"{name} is {values['state']}: {values['reason']}")
-        if values["causes"]:
-            causes = ", ".join(f"{count} {cause}" for cause, count in values["causes"].items())
-            yield Text(f"{name} lost frames: {causes}")
-        for zone, seen in values["zones"].items():
-            yield Text(
-                f"{name}, {zone}: {seen['inside']} inside, {seen['entered']} came in, {seen['left']} went out"
-            )
-        for line, seen in values["lines"].items():
-            yield Text(f"{name}, {line}: {seen['to_left']} to the left, {seen['to_right']} to the right")
-    if runtime := statistics["runtime"]:
-        yield Text(f"model in {runtime['name']}, {runtime['threads']} threads ({runtime['reason']})")
-    stages = ", ".join(f"{stage} {row['mean_ms']:.1f}" for stage, row in statistics["stages"].items())
-    if stages:
-        yield Text(f"mean ms: {stages}")
-    used, saved = statistics["resources"], statistics["looks"]["saved_fraction"]
-    now = used["cpu_cores_used_mean" if "elapsed_s" in statistics else "cpu_cores_used"]
-    cores = f"{now:.1f} of {used['cpu_cores']} cores, {used['memory_mb']:.0f} MB"
-    gpus = "".join(f", {gpu['name']} {gpu['busy_fraction']:.0%} busy" for gpu in used["gpus"])
-    yield Text(cores + gpus + ("" if saved is None else f"; {saved:.0%} of the faces needed no new analysis"))
-
-
-def _print_report(report: LiveReport) -> None:
-    statistics = report.statistics
-    title = (
-        f"{statistics['elapsed_s']:.1f} s, faces found by {statistics['detector']}; "
-        "latency is from capture to result"
-    )
-    out.print(_camera_table(statistics, title, whole_run=True))
-    for remark in _remarks(statistics):
-        out.print(remark, highlight=False, soft_wrap=True)
-    for name, values in statistics["cameras"].items():
-        for problem in (values["error"], values["analysis_error"]):
-            if problem:
-                err.print(f"[yellow]{name}:[/yellow] {plain(problem)}", highlight=False, soft_wrap=True)
-    for path in report.pictures.values():
-        out.print(f"picture: {path}", highlight=False, soft_wrap=True)
-    print_run(statistics["mlflow_run_id"])
 
 
 def _named_source(text: str) -> tuple[str, str]:

@@ -287,6 +287,35 @@ def test_another_batch_size_takes_effect_while_the_run_goes_on(lab):
     assert left == 0
 
 
+def test_every_other_setting_can_be_changed_while_the_run_goes_on(lab):
+    from playwright.sync_api import expect
+
+    lab.live_page()
+    lab.find("steer").locator(".jupyter-widget-Collapse-header").last.click()
+    lab.fill("max-wait-ms", "42.5", "_settings['max_wait_ms']")
+    lab.fill("search-every", "2", "_settings['search_every']")
+    lab.find("runtime").locator("select").select_option("torch")
+    lab.find("checkpoint").locator("input").fill("nowhere.safetensors")
+    lab.find("checkpoint").locator("input").press("Tab")
+    wait_until(lambda: lab.in_kernel("dashboard.panel.controls.asked()['checkpoint']") != "shipped", 30)
+    lab.find("apply").click()
+
+    for told in ("max_wait_s 0.3 → 0.0425", "search_every 1 → 2", "no checkpoint nowhere.safetensors"):
+        expect(lab.find("events")).to_contain_text(told, timeout=60_000)
+    # What was refused is shown no longer: the fields stand at what is in force.
+    expect(lab.find("checkpoint").locator("input")).to_have_value("shipped", timeout=30_000)
+    lab.find("runtime").locator("select").select_option("torch")
+    lab.find("apply").click()
+    expect(lab.find("events")).to_contain_text("runtime auto → torch", timeout=60_000)
+    expect(lab.find("status")).to_contain_text("model in torch", timeout=30_000)
+    lab.find("blur").click()
+    wait_until(lambda: lab.in_kernel("dashboard.panel.controls.blur_toggle.value") is False, 30)
+    lab.screenshot("all-settings")
+    lab.screenshot("events", top="events")
+    lab.find("blur").click()
+    lab.find("steer").locator(".jupyter-widget-Collapse-header").last.click()
+
+
 def test_the_exported_page_holds_the_last_pictures(lab):
     lab.live_page()
     lab.page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.context.save(); }")
