@@ -79,7 +79,7 @@ class Look:
 
     def _searched(self, lane: Lane, frame: Frame, detect: FaceDetector) -> Job:
         started = time.monotonic()
-        image, scale = look_at(frame, detect.longest_side_px)
+        image, scale = look_at(frame, getattr(detect, "longest_side_px", None))
         converted = time.monotonic()
         [found] = detect([image])
         detected = time.monotonic()

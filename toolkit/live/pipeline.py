@@ -262,7 +262,8 @@ class LivePipeline:
             "frames_per_s_now": round(self._finish.rate.per_s, 2),
             "latency_ms": self._finish.latency.snapshot_ms(),
             "persons": sum(lane.tracker.persons for lane in lanes.values()),
-            "detector": self._detect.name,
+            # A plain function stands in for a detector, and has no name of that kind.
+            "detector": getattr(self._detect, "name", type(self._detect).__name__),
             "runtime": None if self._runtime is None else self._runtime.described(),
             "looks": looks_together(lane.tracker.looks() for lane in lanes.values()),
             "stages": self._stages.snapshot(),
