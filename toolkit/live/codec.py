@@ -14,6 +14,7 @@ from av.stream import Disposition
 
 from toolkit.addresses import without_password
 from toolkit.errors import SourceError
+from toolkit.live.http_body import HttpBody
 from toolkit.live.pixels import Converter, YuvPixels, is_planar
 from toolkit.records import Pixels
 
@@ -41,6 +42,7 @@ def open_container(
     *,
     options: Mapping[str, str] | None = None,
     timeouts_s: tuple[float, float | None] | None = None,
+    body: HttpBody | None = None,
 ) -> InputContainer:
     """Open ``address`` for reading and make sure that it holds moving pictures.
 
@@ -48,6 +50,7 @@ def open_container(
         address: a path or URL.
         options: FFmpeg's options for the demuxer.
         timeouts_s: how long opening, and each read, may take; the latter may have its limit in ``options``.
+        body: what to read instead of asking for the address.
 
     Raises:
         SourceError: it cannot be opened, or has no video in it; the text says what to do.
@@ -58,7 +61,7 @@ def open_container(
     try:
         # A title in an unknown alphabet, or damaged, is no reason to refuse the pictures.
         container = av.open(
-            address, options=dict(options or {}), timeout=timeouts_s, metadata_errors="replace"
+            body or address, options=dict(options or {}), timeout=timeouts_s, metadata_errors="replace"
         )
     except (av.FFmpegError, OSError) as error:
         # Not told by the error: some of FFmpeg's protocols report a timeout as invalid data.

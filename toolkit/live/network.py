@@ -13,6 +13,7 @@ from av.container import InputContainer
 from toolkit.addresses import without_password
 from toolkit.errors import AccessRefused, SourceError
 from toolkit.live.codec import VideoDecoder, open_container, silence
+from toolkit.live.http_body import HttpBody, open_endless
 from toolkit.live.media_clock import MediaClock
 from toolkit.live.reading import InterruptibleSource, Picture, SourceHealth
 
@@ -44,7 +45,8 @@ _WAITS_IN_A_ROW = 10
 class NetworkSource(InterruptibleSource):
     """A network stream; its frames are stamped when their packet arrived.
 
-    ``close`` takes effect with the next packet, for RTSP at the latest after a second, else after
+    ``close`` takes effect at once for an HTTP camera whose answer has no end (:mod:`toolkit.live.http_body`);
+    else with the next packet, for RTSP at the latest after a second, for all others after
     ``read_timeout_s``: FFmpeg gives no other way into a wait.
 
     A reader that is slower than the camera would get ever older pictures. When they are two seconds old, all
@@ -79,12 +81,15 @@ class NetworkSource(InterruptibleSource):
         is_rtsp = url.lower().startswith("rtsp")
         self._clock = clock
         self._read_timeout_s = read_timeout_s
+        self._body: HttpBody | None = None
         # When an RTSP stream falls silent, the first wait that is broken off brings out the picture that
         # waited for the next one, and only the second one is silence.
         self._wait_s = min(_LOOK_UP_S, read_timeout_s / 2) if is_rtsp else read_timeout_s
         try:
             if is_rtsp:
                 self._container = self._open_rtsp(url, transport, open_timeout_s)
+            elif url.lower().startswith("http:"):
+                self._container = self._open_http(url, open_timeout_s)
             else:
                 self._container = open_container(url, timeouts_s=(open_timeout_s, read_timeout_s))
         except SourceError as error:
@@ -141,6 +146,36 @@ class NetworkSource(InterruptibleSource):
                 raise
             raise SourceError(f"cannot open {self.address}: {silence(open_timeout_s)}") from error.__cause__
 
+    def _open_http(self, url: str, open_timeout_s: float) -> InputContainer:
+        """Read the answer ourselves where it has no end; else FFmpeg gets what is left of the time."""
+        asked_at = self._clock()
+        self._body = open_endless(url, open_timeout_s)
+        left_s = open_timeout_s - (self._clock() - asked_at)
+        if left_s <= 0:
+            self._release_body()
+            raise SourceError(f"cannot open {self.address}: {silence(open_timeout_s)}")
+        if self._body is None:
+            return open_container(url, timeouts_s=(left_s, self._read_timeout_s))
+        self._body.wait_at_most(left_s)
+        try:
+            container = open_container(url, timeouts_s=(left_s, None), body=self._body)
+        except SourceError:
+            self._release_body()
+            raise
+        self._body.wait_at_most(self._read_timeout_s)
+        return container
+
+    def _release_body(self) -> None:
+        if self._body is not None:
+            self._body.release()
+
+    def close(self) -> None:
+        """See :meth:`Source.close`."""
+        self._closing.set()
+        if self._body is not None:
+            self._body.close()
+        super().close()
+
     def _next_picture(self) -> Picture | None:
         deadline = self._clock() + max(_NO_PICTURE_S, self._read_timeout_s)
         while not self._decoded:
@@ -163,7 +198,7 @@ class NetworkSource(InterruptibleSource):
             asked_at = self._clock()
             try:
                 packet = next(self._packets, None)
-            except (av.ExitError, av.TimeoutError) as error:
+            except (av.ExitError, TimeoutError) as error:
                 if self._closing.is_set():
                     return None
                 self._silent_s += self._clock() - asked_at
@@ -224,3 +259,4 @@ class NetworkSource(InterruptibleSource):
 
     def _release(self) -> None:
         self._container.close()
+        self._release_body()
