@@ -7,6 +7,7 @@ import pytest
 from waiting import wait_until
 
 from toolkit.errors import BatchSizeMismatch, ConfigError, ShapeError
+from toolkit.live.answers import Answer, WaitingRoom
 from toolkit.live.batch import BatchProcessor
 from toolkit.live.batch_frames import FrameBatchProcessor
 
@@ -55,14 +56,16 @@ def test_results_of_a_batch_that_fell_due_come_with_the_next_item():
         assert processor.add_item(2) == [2]
 
 
-def test_every_thread_gets_the_result_of_its_own_item():
+@pytest.mark.parametrize("by_asking", [False, True])
+def test_every_thread_gets_the_result_of_its_own_item(by_asking):
     wrong = []
     all_there = threading.Barrier(16)
 
     def ask(first):
         all_there.wait()
         for n in range(first, first + 50):
-            if processor.submit(n).result(10) != 2 * n:
+            result = processor.ask(n, 10) if by_asking else processor.submit(n).result(10)
+            if result != 2 * n:
                 wrong.append(n)
 
     with BatchProcessor(batch_size=8, timeout=0.002, process_fn=doubled) as processor:
@@ -140,6 +143,46 @@ def test_a_caller_that_gives_up_does_not_hold_up_those_behind_it():
 
     assert sorted(results) == ["b", "c"]
     assert first.result(0) == "a"
+
+
+def test_who_asks_and_gives_up_leaves_its_item_to_its_batch():
+    gate = threading.Event()
+    seen: list = []
+
+    def process(items):
+        gate.wait(10)
+        seen.extend(items)
+        return items
+
+    with BatchProcessor(batch_size=8, timeout=60, process_fn=process) as processor:
+        with pytest.raises(TimeoutError, match=r"within 0\.01 s"):
+            processor.ask("a", 0.01)
+        gate.set()
+
+        assert processor.ask("b", 10) == "b"
+
+    assert seen == ["a", "b"]
+    with pytest.raises(RuntimeError, match="closed"):
+        processor.ask("c")
+
+
+def test_callers_of_the_next_batch_are_let_out_behind_those_of_the_one_before():
+    room = WaitingRoom(1.0, lambda: None)
+    answers = [Answer(room, n) for n in range(6)]
+    out: list = []
+    callers = [threading.Thread(target=lambda a=a: out.append(a.result(10))) for a in answers]
+    for standing, caller in enumerate(callers, start=1):
+        caller.start()
+        wait_until(lambda standing=standing: room.standing == standing)
+
+    room.settle(answers[:3], "abc")
+    room.settle(answers[3:], "def")
+    room.let_go()
+    for caller in callers:
+        caller.join()
+
+    assert sorted(out) == list("abcdef")
+    assert room.standing == 0
 
 
 def test_two_threads_may_wait_for_the_same_answer():

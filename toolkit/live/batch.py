@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from toolkit.live.answers import Answer, WaitingRoom
+from toolkit.live.answers import Answer, WaitingRoom, closed_gate
 from toolkit.live.batch_books import BatchBooks, Reason, check_one_each, check_settings
 
 # A processor nobody feeds lets its thread go after this long, so that one that was never closed leaves none.
@@ -24,9 +24,10 @@ class BatchProcessor:
     (:class:`toolkit.live.regulars.Regulars`). Eight callers that ask, wait and ask again make batches of
     eight, and sit out no wait.
 
-    Two ways in:
+    Ways in:
 
-    * :meth:`submit` gives each caller the answer to its own item; for many threads.
+    * :meth:`ask` gives each caller the result of its own item; for many threads. Who has something else to do
+      meanwhile takes :meth:`submit`, and asks its answer later.
     * :meth:`add_item` and :meth:`flush` give results in the order of the items; for one loop.
 
     For asyncio there is :class:`toolkit.live.batch_async.AsyncBatchProcessor`.
@@ -65,6 +66,22 @@ class BatchProcessor:
         self._is_closed = False
         self._thread: threading.Thread | None = None
         self._books = BatchBooks()
+
+    def ask(self, item: Any, timeout: float | None = None) -> Any:
+        """Add one item and wait for its result: ``submit(item).result(timeout)`` in one step, for less.
+
+        Raises:
+            TimeoutError: the result was not there in time.
+            RuntimeError: the processor is closed.
+            BaseException: whatever ``process_fn`` raised for the batch.
+        """
+        answer = Answer(self._room, item)
+        gate = closed_gate()
+        with self._lock:
+            self._take_in((answer,))
+            self._room.let_stand(answer, gate, answer.caller)
+        answer.wait_at(gate, timeout)
+        return answer.result()
 
     def submit(self, item: Any) -> Answer:
         """Add one item; its answer holds its own result, or the error of its batch.
@@ -147,17 +164,20 @@ class BatchProcessor:
     def _add(self, answers: Sequence[Answer]) -> bool:
         """Let items wait for their batch; whether the last one filled its batch."""
         with self._lock:
-            if self._is_closed:
-                raise RuntimeError("the batch processor is closed; make a new one to add items")
-            self._waiting.extend(answers)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="batch", daemon=True)
-                self._thread.start()
-            elif len(self._waiting) == len(answers) or len(self._waiting) >= self._batch_size:
-                # In between nothing changes for the thread.
-                self._wake_if_needed()
+            self._take_in(answers)
             # Not "at least": behind a full batch that is not taken yet, an item begins the next one.
             return len(self._waiting) % self._batch_size == 0
+
+    def _take_in(self, answers: Sequence[Answer]) -> None:
+        if self._is_closed:
+            raise RuntimeError("the batch processor is closed; make a new one to add items")
+        self._waiting.extend(answers)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="batch", daemon=True)
+            self._thread.start()
+        elif len(self._waiting) == len(answers) or len(self._waiting) >= self._batch_size:
+            # In between nothing changes for the thread.
+            self._wake_if_needed()
 
     def _wake_if_needed(self) -> None:
         """Wake the thread if it would sleep too long; the lock is held."""

@@ -21,9 +21,7 @@ class Ours:
 
     def __init__(self, process_fn: ProcessFn, callers: int) -> None:
         self._processor = BatchProcessor(BATCH_SIZE, MAX_WAIT_S, process_fn)
-
-    def call(self, item: int) -> int:
-        return self._processor.submit(item).result()
+        self.call = self._processor.ask
 
     def stop(self) -> None:
         self._processor.close()
