@@ -61,7 +61,7 @@ def open_container(
     try:
         # A title in an unknown alphabet, or damaged, is no reason to refuse the pictures.
         container = av.open(
-            body or address, options=dict(options or {}), timeout=timeouts_s, metadata_errors="replace"
+            body or address, "r", options=dict(options or {}), timeout=timeouts_s, metadata_errors="replace"
         )
     except (av.FFmpegError, OSError) as error:
         # Not told by the error: some of FFmpeg's protocols report a timeout as invalid data.
