@@ -7,7 +7,6 @@ import pytest
 from waiting import wait_until
 
 from toolkit.errors import BatchSizeMismatch, ConfigError, ShapeError
-from toolkit.live.answers import Answer, WaitingRoom
 from toolkit.live.batch import BatchProcessor
 from toolkit.live.batch_frames import FrameBatchProcessor
 
@@ -164,25 +163,6 @@ def test_who_asks_and_gives_up_leaves_its_item_to_its_batch():
     assert seen == ["a", "b"]
     with pytest.raises(RuntimeError, match="closed"):
         processor.ask("c")
-
-
-def test_callers_of_the_next_batch_are_let_out_behind_those_of_the_one_before():
-    room = WaitingRoom(1.0, lambda: None)
-    answers = [Answer(room, n) for n in range(6)]
-    out: list = []
-    callers = [threading.Thread(target=lambda a=a: out.append(a.result(10))) for a in answers]
-    for standing, caller in enumerate(callers, start=1):
-        caller.start()
-        wait_until(lambda standing=standing: room.standing == standing)
-
-    room.settle(answers[:3], "abc")
-    room.settle(answers[3:], "def")
-    room.let_go()
-    for caller in callers:
-        caller.join()
-
-    assert sorted(out) == list("abcdef")
-    assert room.standing == 0
 
 
 def test_two_threads_may_wait_for_the_same_answer():

@@ -26,7 +26,7 @@ class Answer:
         added_at: when, by ``time.monotonic``.
     """
 
-    __slots__ = ("_error", "_gates", "_is_there", "_result", "_room", "added_at", "caller", "item")
+    __slots__ = ("_error", "_gates", "_line", "_result", "_room", "added_at", "caller", "item")
 
     def __init__(self, room: WaitingRoom, item: Any) -> None:
         self.item = item
@@ -37,11 +37,12 @@ class Answer:
         self._error: BaseException | None = None
         # One for each thread that waits; mostly there is one thread.
         self._gates: tuple[tuple[LockType, int], ...] = ()
-        self._is_there = False
+        # Who waits for any answer of the same batch; set when the answers are there.
+        self._line: deque[LockType] | None = None
 
     def done(self) -> bool:
         """Whether the answer is there."""
-        return self._is_there
+        return self._line is not None
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the answer and return the item's result.
@@ -53,7 +54,7 @@ class Answer:
             TimeoutError: the answer was not there in time; the item stays in its batch.
             BaseException: whatever ``process_fn`` raised for the batch.
         """
-        if not self._is_there:
+        if self._line is None:
             self._wait(timeout)
         if self._error is not None:
             raise self._error
@@ -65,7 +66,7 @@ class Answer:
         Raises:
             TimeoutError: as :meth:`result`.
         """
-        if not self._is_there:
+        if self._line is None:
             self._wait(timeout)
         return self._error
 
@@ -86,10 +87,10 @@ class Answer:
         finally:
             # Also after Ctrl-C: nobody behind this caller may wait for it.
             if is_open:
-                self._room.open_next()
+                _open_next(self._line)
             else:
                 self._room.step_aside(self, gate)
-        if not self._is_there:
+        if self._line is None:
             raise TimeoutError(f"no answer within {timeout} s; the item is still waiting or being processed")
 
 
@@ -97,8 +98,7 @@ class WaitingRoom:
     """Where the callers of one processor stand until their answers are there.
 
     When a batch is done its callers are let out one by one, each opening the gate of the next before it goes
-    on: woken all at once they would sleep a second time, in the queue for the interpreter's lock. Those of
-    the next batch stand behind them, for the same reason.
+    on: woken all at once they would sleep a second time, in the queue for the interpreter's lock.
 
     Args:
         patience_s: see :class:`Regulars`.
@@ -110,13 +110,12 @@ class WaitingRoom:
         self.regulars = Regulars(patience_s)
         self.standing = 0
         self._line: deque[LockType] = deque()
-        self._is_moving = False
         self._on_all_here = on_all_here
 
     def stand(self, answer: Answer, gate: LockType) -> bool:
         """Let the calling thread wait for an answer at its gate; False when the answer is there already."""
         with self.lock:
-            if answer._is_there:
+            if answer._line is not None:
                 return False
             self.let_stand(answer, gate, get_ident())
         return True
@@ -133,57 +132,43 @@ class WaitingRoom:
     def step_aside(self, answer: Answer, gate: LockType) -> None:
         """A caller leaves its gate though it was not let out."""
         with self.lock:
-            if not answer._is_there:
+            if answer._line is None:
                 answer._gates = tuple(other for other in answer._gates if other[0] is not gate)
                 self.standing -= 1
                 return
             with contextlib.suppress(ValueError):
-                self._line.remove(gate)
+                answer._line.remove(gate)
                 return
         # Its gate was opened in this very moment: the next caller's turn came with it.
-        self.open_next()
+        _open_next(answer._line)
 
     def settle(
         self, answers: list[Answer], results: Iterable[Any], error: BaseException | None = None
     ) -> None:
         """The answers of one batch are there; :meth:`let_go` wakes those who wait for them."""
+        line: deque[LockType] = deque()
+        self._line = line
         with self.lock:
-            line: list[LockType] = []
             callers: list[Hashable] = []
             for answer, result in zip(answers, results, strict=True):
                 answer._result, answer._error = result, error
                 answer.item = None
-                answer._is_there = True
+                answer._line = line
                 for gate, caller in answer._gates:
                     line.append(gate)
                     callers.append(caller)
-            self._line.extend(line)
             self.standing -= len(line)
             # All of them are on their way back now, though the last one is let out a little later.
             self.regulars.left(callers, monotonic())
 
     def let_go(self) -> None:
-        """Wake the first of those whose answers are there, unless others are on their way out before them.
+        """Wake the first of those whose answers are there.
 
         To be called right before the calling thread sleeps or begins something long: woken any earlier, the
         caller would only wait for the interpreter's lock.
         """
-        if not self._is_moving:
-            self.open_next()
-
-    def open_next(self) -> None:
-        """Let the next caller out; whoever is let out calls it on its way."""
-        # Two callers may be here at a time, after one stepped aside: hence no look before the leap.
-        try:
-            gate = self._line.popleft()
-        except IndexError:
-            self._is_moving = False
-            # Those of the next batch may have come between these lines, and have been left to this caller.
-            if self._line:
-                self.let_go()
-            return
-        self._is_moving = True
-        gate.release()
+        line, self._line = self._line, deque()
+        _open_next(line)
 
 
 def closed_gate() -> LockType:
@@ -191,3 +176,12 @@ def closed_gate() -> LockType:
     gate = allocate_lock()
     gate.acquire()
     return gate
+
+
+def _open_next(line: deque[LockType] | None) -> None:
+    # Two callers may be here at a time, after one stepped aside: hence no look before the leap.
+    try:
+        gate = line.popleft()  # type: ignore[union-attr]
+    except IndexError:
+        return
+    gate.release()
