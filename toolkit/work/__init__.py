@@ -6,12 +6,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolkit.work.handlers import Handlers, per_worker, takes_batch
+    from toolkit.work.handlers import Handlers, per_worker, reads_in_place, takes_batch
     from toolkit.work.results import TaskHandle, as_completed
     from toolkit.work.task_queue import TaskQueue
     from toolkit.work.worker_pool import WorkerPool
 
-__all__ = ["Handlers", "TaskHandle", "TaskQueue", "WorkerPool", "as_completed", "per_worker", "takes_batch"]
+__all__ = [
+    "Handlers",
+    "TaskHandle",
+    "TaskQueue",
+    "WorkerPool",
+    "as_completed",
+    "per_worker",
+    "reads_in_place",
+    "takes_batch",
+]
 
 _HOMES = {
     "Handlers": "handlers",
@@ -20,6 +29,7 @@ _HOMES = {
     "WorkerPool": "worker_pool",
     "as_completed": "results",
     "per_worker": "handlers",
+    "reads_in_place": "handlers",
     "takes_batch": "handlers",
 }
 

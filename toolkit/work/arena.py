@@ -1,13 +1,14 @@
-"""Shared memory of one host, used again and again: a sender copies big tasks in, a worker copies them out.
+"""Shared memory of one host, used again and again: a sender copies big tasks in, a worker reads them.
 
 A sender owns segments, which are files in a folder of shared memory, each of so many slots of one size. Which
 slots are in use is a bitmap in Redis, set by the script that puts a task and cleared by the one that ends it:
 so no crash can fall between the two, and nobody need be alive for a slot to become free. A slot begins with
 the id of its task; whoever copies a task out looks at it afterwards, so that one who is late and reads what
-is no longer there notices. A task is copied in while Redis puts it, which is quicker than one after the
-other; a worker that is quicker still sees so at the beginning of the slot, and waits. The owner of a segment
-holds a lock on its file, which ends with the process; what a dead sender left is taken over, or removed, by
-the next one.
+is no longer there notices; whoever reads it where it lies locks the slot, which is then left alone although
+it is free (:mod:`toolkit.work.segments`). A task is copied in while Redis puts it, which is quicker than one
+after the other; a worker that is quicker still sees so at the beginning of the slot, and waits. The owner of
+a segment holds a lock on its file, which ends with the process; what a dead sender left is taken over, or
+removed, by the next one.
 """
 
 from __future__ import annotations
@@ -47,10 +48,12 @@ class Stored(NamedTuple):
     Attributes:
         places: the place of each by task id; those without one found no room.
         housed: slot, task id and body of each that did.
+        tried: all the slots that were taken, those that turned out to be in use included.
     """
 
     places: dict[str, bytes]
     housed: list[tuple[_Slot, str, Encoded]]
+    tried: list[_Slot]
 
     def write(self) -> None:
         """Copy the bodies in."""
@@ -81,15 +84,15 @@ class Arena:
             if os.getpid() != self._pid:
                 # A forked child has segments of its own: those of its parent would be written by two.
                 self._become_empty()
-            slots = [self._take_slot(len(body)) for _, body in bodies]
-        housed = [(slot, *body) for slot, body in zip(slots, bodies, strict=True) if slot]
-        places = {i: segment.announce(slot, i, len(body)) for (segment, slot), i, body in housed}
-        return Stored(places, housed)
+            stored = Stored({}, [], [])
+            while bodies:
+                bodies = self._house(bodies, stored)
+            return stored
 
     def settle(self, stored: Stored) -> None:
         """What was written was put, or will not be: from now on Redis alone tells which slots are in use."""
         with self._lock:
-            self._unsettled.difference_update(slot for slot, _, _ in stored.housed)
+            self._unsettled.difference_update(stored.tried)
 
     def close(self) -> None:
         """Remove the segments that hold no task, and leave the others to the next sender."""
@@ -108,6 +111,22 @@ class Arena:
         # Written, and not yet known to Redis.
         self._unsettled: set[_Slot] = set()
         self._has_looked_for_orphans = False
+
+    def _house(self, bodies: Sequence[tuple[str, Encoded]], stored: Stored) -> list[tuple[str, Encoded]]:
+        """Find a slot for each; returns those whose slot is still being read, and that need another one."""
+        slots = [self._take_slot(len(body)) for _, body in bodies]
+        found = [(slot, *body) for slot, body in zip(slots, bodies, strict=True) if slot]
+        # First the ids, then the look: a reader that locks its slot later sees that it is too late.
+        places = {i: segment.announce(slot, i, len(body)) for (segment, slot), i, body in found}
+        taken: dict[Segment, list[int]] = {}
+        for (segment, slot), _, _ in found:
+            taken.setdefault(segment, []).append(slot)
+        lent = {(segment, slot) for segment, numbers in taken.items() for slot in segment.lent(numbers)}
+        housed = [each for each in found if each[0] not in lent] if lent else found
+        stored.tried.extend(slot for slot, _, _ in found)
+        stored.housed.extend(housed)
+        stored.places.update((task_id, places[task_id]) for _, task_id, _ in housed)
+        return [(task_id, body) for slot, task_id, body in found if slot in lent] if lent else []
 
     def _take_slot(self, size: int) -> _Slot | None:
         slot_bytes = _slot_bytes(size)

@@ -9,7 +9,7 @@ from pathlib import Path
 from toolkit.work.arena import Arena, Stored
 from toolkit.work.codec import Encoded, as_bytes
 from toolkit.work.connection import RedisConnection
-from toolkit.work.segments import ArenaReader
+from toolkit.work.segments import ArenaReader, Lent
 
 APART_BYTES = 32_768
 """A task of so many bytes lies apart. Scripts copy what they move several times: with 2.7 MB frames in the
@@ -46,7 +46,7 @@ class Bodies:
     @contextlib.contextmanager
     def stored(self, bodies: Sequence[tuple[str, Encoded]]) -> Iterator[Stored]:
         """Find places for bodies while their tasks are put in this block, in which they are to be written."""
-        stored = self._arena.announce(bodies) if self._arena else Stored({}, [])
+        stored = self._arena.announce(bodies) if self._arena else Stored({}, [], [])
         try:
             homeless = [(task_id, body) for task_id, body in bodies if task_id not in stored.places]
             self.keep_in_redis((task_id, as_bytes(body)) for task_id, body in homeless)
@@ -75,6 +75,10 @@ class Bodies:
             kept[task_id] if place == IN_REDIS else self._copied_out(place, task_id)
             for task_id, place in ids_and_places
         ]
+
+    def lend(self, places: Sequence[bytes]) -> list[Lent | None]:
+        """The tasks that can be read where they lie, in shared memory; None for the others."""
+        return self._reader.lend(places) if self._reader else [None] * len(places)
 
     def _copied_out(self, place: bytes, task_id: str) -> bytes | memoryview:
         return (self._reader and self._reader.read(place, task_id)) or b""

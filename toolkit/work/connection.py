@@ -54,12 +54,13 @@ class _Line:
         self._used_at = time.monotonic()
         return answer
 
-    def ask_each(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
+    def ask_each(self, commands: Iterable[Sequence[Any]], meanwhile: Callable[[], None]) -> list[Any]:
         """The answers to commands, errors among them; the next is made while Redis works on the last."""
         sent = 0
         for command in commands:
             self._send((pack_command(tuple(command)),))
             sent += 1
+        meanwhile()
         return [self._answer_or_error() for _ in range(sent)]
 
     def ask_all(self, commands: list[tuple[Any, ...]]) -> list[Any]:
@@ -102,7 +103,8 @@ class _Line:
         try:
             return self._connection.read_response()
         except redis.ResponseError as error:
-            return error
+            # What it was raised through would hold it, and be held by it, until garbage is collected.
+            return error.with_traceback(None)
 
 
 class RedisConnection:
@@ -155,7 +157,9 @@ class RedisConnection:
 
         return self._with_line(ask)
 
-    def run_each(self, script: str, keys: list[str], calls: Iterable[Sequence[Any]]) -> list[Any]:
+    def run_each(
+        self, script: str, keys: list[str], calls: Iterable[Sequence[Any]], meanwhile: Callable[[], None]
+    ) -> list[Any]:
         """Run a script with one sequence of arguments after the other; as :meth:`run`.
 
         Redis works on one while the next one is made. When one fails, the others are done all the same.
@@ -169,7 +173,7 @@ class RedisConnection:
                 yield sent[-1]
 
         def ask(line: _Line) -> list[Any]:
-            answers = line.ask_each(commands())
+            answers = line.ask_each(commands(), meanwhile)
             for number, answer in enumerate(answers):
                 if isinstance(answer, redis.exceptions.NoScriptError):
                     answers[number] = line.ask(("EVAL", script, *sent[number][2:]))

@@ -16,7 +16,7 @@ from typing import Any
 
 from toolkit.errors import QueueUnavailable, TaskError
 from toolkit.work.books import Books
-from toolkit.work.handlers import Handler, batch_size, run_handler
+from toolkit.work.handlers import Handler, batch_size, run_handler, types_in_place
 from toolkit.work.parcels import Finished
 from toolkit.work.recorder import Recorder
 from toolkit.work.task_queue import TaskInHand, TaskQueue
@@ -147,6 +147,7 @@ class ThreadCrew:
         # Made here, so that what is wrong with them is told to whoever starts the crew.
         handlers = self._make_handlers()
         self._largest_batch = max(map(batch_size, handlers.values()), default=0)
+        self._in_place = types_in_place(handlers)
         name = f"worker-{self._queue.name}-{number}"
         return threading.Thread(target=self._work, args=[handlers], name=name, daemon=True)
 
@@ -181,6 +182,8 @@ class ThreadCrew:
                     fresh = self._queue.take_unopened(
                         appetite, _PATIENCE_S, self._is_waiting_wanted, 2 * appetite
                     )
+                    if self._in_place:
+                        self._queue.lend(fresh)
                     self._recorder.hold(fresh)
                     self._ahead.extend(fresh)
                     if fresh:
@@ -222,7 +225,7 @@ class ThreadCrew:
             return [first, *same]
 
     def _is_to_be_done(self, hand: TaskInHand) -> bool:
-        end = self._queue.open(hand)
+        end = self._queue.open(hand, self._in_place)
         if end is not None:
             self._recorder.record(end)
             self._books.count(end.outcome)
@@ -244,6 +247,8 @@ class ThreadCrew:
             else:
                 end = self._end(hand, outcome)
             self._books.note(end, ended_at, each_s, hand.entry.waited_ms / 1000)
+            # Its memory need not wait until its result is stored.
+            hand.task = {}
         # A parcel that ends in parts is more work for Redis.
         if in_hand[-1].entry.part == in_hand[-1].entry.parts:
             self._recorder.store_if_older(_GATHER_S, ended_at)

@@ -86,6 +86,26 @@ def takes_batch(max_items: int) -> Callable[[_AnyHandler], _AnyHandler]:
     return mark
 
 
+def reads_in_place(handler: _AnyHandler) -> _AnyHandler:
+    """Mark a handler that does not write to the arrays of its tasks: in shared memory none is copied for it.
+
+    Such arrays are read-only. One that is kept stays as it is, as does whatever refers to its memory, such as
+    a part of it or a tensor made from it; but while it lives, its place in shared memory is not used again,
+    so that what is to be kept for long is better copied. Arrays that came another way may be writable.
+
+    >>> @reads_in_place
+    ... def brightness(task):
+    ...     return float(task["frame"].mean())
+    """
+    handler.reads_in_place = True  # type: ignore[attr-defined]
+    return handler
+
+
+def types_in_place(handlers: Mapping[str, Handler]) -> frozenset[str]:
+    """The task types whose handlers are marked by :func:`reads_in_place`."""
+    return frozenset(name for name, handler in handlers.items() if getattr(handler, "reads_in_place", False))
+
+
 def batch_size(handler: Handler | None) -> int:
     """How many tasks a handler takes at once; 0 for one that takes a single task."""
     return getattr(handler, "max_items", 0)

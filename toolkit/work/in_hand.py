@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from toolkit.errors import TaskError
-from toolkit.work.codec import decode, encode
+from toolkit.work.codec import decode, encode, has_arrays
 from toolkit.work.parcels import Entry, Finished
+from toolkit.work.segments import Lent
 
 Task = dict[str, Any]
 
@@ -17,12 +19,14 @@ class TaskInHand:
     Attributes:
         entry: its place in Redis.
         task: what was enqueued; empty before :meth:`TaskQueue.open`.
+        lent: where it can be read without a copy, if it was lent (:meth:`TaskQueue.lend`).
     """
 
-    __slots__ = ("entry", "task")
+    __slots__ = ("entry", "lent", "task")
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
+        self.lent: Lent | None = None
         self.task: Task = {}
 
     @property
@@ -35,17 +39,21 @@ class TaskInHand:
         """1 when it is taken for the first time."""
         return self.entry.attempt
 
-    def open(self, body: bytes | memoryview, max_attempts: int) -> Finished | None:
+    def open(
+        self, body: bytes | memoryview, max_attempts: int, in_place: Container[object] = ()
+    ) -> Finished | None:
         """Decode the task from its body; its end when it is not to be done.
 
         That is one past its deadline, one that cannot be read, or one whose holders died ``max_attempts``
-        times.
+        times. Arrays of types that are ``in_place`` lie in ``body``, those of others are copies.
         """
         entry = self.entry
         if entry.is_orphan and entry.attempt > max_attempts:
             return self.failed(f"its worker died {entry.attempt - 1} times")
         try:
-            task = decode(body)
+            task = decode(body, is_lent=bool(in_place))
+            if in_place and has_arrays(body) and not _is_one_of(in_place, task):
+                task = decode(body)
             if not isinstance(task, dict):
                 raise TaskError(f"a task is a dict, got a {type(task).__name__}")
         except TaskError as error:
@@ -82,3 +90,8 @@ class TaskInHand:
             # The path in the error is to begin with what the handler returned.
             encode(value, name="result")
             raise
+
+
+def _is_one_of(types: Container[object], task: Any) -> bool:
+    task_type = task.get("type") if isinstance(task, dict) else None
+    return isinstance(task_type, str) and task_type in types

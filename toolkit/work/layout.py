@@ -36,7 +36,20 @@ KEPT_DEAD, KEPT_DEAD_BYTES = 1000, 256_000_000
 DEAD_KEY, STATS_KEY, TOTALS_KEY, BODY_KEY, USED_KEY = (len(STREAMS) + place for place in (2, 3, 4, 6, 7))
 """Places in :func:`keys_of` that are used outside the scripts."""
 
-COMMON = """
+MARK_RUNS = """
+-- The same for many slots: packed {segment, first slot, how many, ...}, or "".
+local function mark_runs(packed, bit)
+    local runs = packed ~= '' and cmsgpack.unpack(packed) or {}
+    for at = 1, #runs, 3 do
+        local length = runs[at + 2]
+        local bits = bit * (2 ^ length - 1)
+        redis.call('BITFIELD', used_prefix .. runs[at], 'SET', 'u' .. length, runs[at + 1], bits)
+    end
+end
+"""
+
+COMMON = (
+    """
 redis.replicate_commands()
 -- Streams by number: 1 to 3 as put, 4 to 6 opened, by level; 7 orphans.
 local streams = {unpack(KEYS, 1, 7)}
@@ -153,16 +166,9 @@ local function mark(place, bit)
     if last > 4000 then set_marks() end
 end
 
--- The same for many slots: packed {segment, first slot, how many, ...}, or "".
-local function mark_runs(packed, bit)
-    local runs = packed ~= '' and cmsgpack.unpack(packed) or {}
-    for at = 1, #runs, 3 do
-        local length = runs[at + 2]
-        local bits = bit * (2 ^ length - 1)
-        redis.call('BITFIELD', used_prefix .. runs[at], 'SET', 'u' .. length, runs[at + 1], bits)
-    end
-end
-
+"""
+    + MARK_RUNS
+    + """
 -- A body that lies apart is needed no more.
 local function forget_body(id, place)
     if place == '@' then redis.call('UNLINK', body_prefix .. id) else mark(place, 0) end
@@ -215,6 +221,7 @@ local function waiting()
     return number
 end
 """
+)
 
 
 def keys_of(name: str) -> list[str]:

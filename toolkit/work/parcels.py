@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 import msgpack
 
 from toolkit.work.bodies import IN_REDIS
-from toolkit.work.segments import PLACE
+from toolkit.work.segments import PLACE, runs
 
 PARCEL_TASKS = 200
 """Enough to make moving one task cheap: with 200 bytes each they are more than the 32 KB from which Redis
@@ -65,7 +65,7 @@ class Finished(NamedTuple):
 
 def parcels(
     task_ids: Sequence[str], bodies: Sequence[bytes], most_tasks: int = PARCEL_TASKS
-) -> Iterator[tuple[int, str | bytes, bytes]]:
+) -> Iterator[tuple[int, str, bytes, bytes]]:
     """Tasks by up to ``most_tasks`` in a parcel, in order; those with a key of their own in Redis go alone.
 
     Args:
@@ -74,20 +74,22 @@ def parcels(
         most_tasks: in one parcel.
 
     Yields:
-        For each parcel the number of its tasks, their packed slots in shared memory (:func:`packed_runs`),
-        and the parcel; for a single task 1, its id, and the task or its place.
+        For each parcel the number of its tasks, "", their packed slots in shared memory
+        (:func:`packed_runs`), and the parcel; for a single task 1, its id, its slot, and the task or its
+        place.
     """
     at = 0
     while at < len(bodies):
         some = _first_parcel(bodies[at : at + most_tasks])
         ids = task_ids[at : at + len(some)]
         at += len(some)
+        slots = packed_runs([body for body in some if body.startswith(IN_REDIS)])
         if len(some) == 1:
-            yield 1, ids[0], some[0]
+            yield 1, ids[0], slots, some[0]
             continue
         parcel: list[str | bytes] = [b""] * (2 * len(some))
         parcel[::2], parcel[1::2] = ids, some
-        yield len(some), packed_runs([body for body in some if body.startswith(IN_REDIS)]), pack(parcel)
+        yield len(some), "", slots, pack(parcel)
 
 
 def _first_parcel(bodies: Sequence[bytes]) -> Sequence[bytes]:
@@ -112,17 +114,8 @@ def packed_runs(places: Iterable[bytes]) -> bytes:
     for place in places:
         if found := PLACE.fullmatch(place):
             slots.setdefault(found[1], []).append(int(found[2]))
-    runs: list[bytes | int] = []
-    for segment, numbers in slots.items():
-        first = last = -2
-        for slot in sorted(numbers):
-            if slot == last + 1 and slot - first < _LONGEST_RUN:
-                runs[-1] = slot - first + 1
-            else:
-                first = slot
-                runs += (segment, slot, 1)
-            last = slot
-    return pack(runs) if runs else b""
+    told = [(name, *run) for name, numbers in slots.items() for run in runs(numbers, _LONGEST_RUN)]
+    return pack(list(chain.from_iterable(told))) if told else b""
 
 
 def pack(values: Sequence[Any]) -> bytes:

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from toolkit.errors import ConfigError, QueueFull, TaskError, did_you_mean
-from toolkit.work.bodies import APART_BYTES
-from toolkit.work.codec import Encoded, as_bytes, encode_all, encode_pieces
+from toolkit.work.codec import Encoded, encode_all, encode_pieces
 from toolkit.work.layout import LEVELS
 from toolkit.work.streams import TaskStreams
 
@@ -87,8 +86,8 @@ class Sender:
         while at < len(bodies):
             bulk = _first_bulk(bodies[at : at + _AT_ONCE])
             ids = task_ids[at : at + len(bulk)]
-            if is_plain and max(map(len, bulk)) < APART_BYTES:
-                self._streams.put_small(ids, list(map(as_bytes, bulk)), level, result_key)
+            if is_plain:
+                self._streams.put_plain(ids, bulk, level, result_key)
                 at += len(bulk)
                 continue
             drops = self._when_full == "drop_oldest"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import operator
 import os
@@ -9,10 +10,11 @@ import socket
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from toolkit.work import layout, put_scripts, scripts, upkeep
+from toolkit.work.arena import Stored
 from toolkit.work.bodies import APART_BYTES, IN_REDIS, Bodies
 from toolkit.work.codec import Encoded, as_bytes
 from toolkit.work.connection import BLOCK_S, GroupMissing, RedisConnection
@@ -28,10 +30,12 @@ from toolkit.work.parcels import (
     tasks_of,
     unpack,
 )
+from toolkit.work.segments import Lent
 
 _LONG_AGO_MS = 86_400_000
 _LOOK_FOR_STALE_S = 1.0
 _READ_AT_ONCE = 10
+_PUT_PLAIN_KEYS = (layout.TOTALS_KEY, layout.STATS_KEY, layout.BODY_KEY, layout.USED_KEY)
 
 _place: Callable[[Entry], bytes] = operator.attrgetter("place")
 
@@ -76,19 +80,14 @@ class TaskStreams:
             self._become_new()
         return self._result_key
 
-    def put_small(
-        self, task_ids: Sequence[str], bodies: Sequence[bytes], level: int, result_key: str = ""
+    def put_plain(
+        self, task_ids: Sequence[str], bodies: Sequence[Encoded], level: int, result_key: str = ""
     ) -> None:
-        """Add tasks of less than :data:`APART_BYTES` in order, to be taken now; the cheap way."""
-        keys = [self._keys[level - 1], self._keys[layout.TOTALS_KEY], self._keys[layout.STATS_KEY]]
-        if len(bodies) == 1:
-            self._connection.run(put_scripts.PUT_SMALL, keys, level, 1, task_ids[0], result_key, bodies[0])
-        else:
-            calls = (
-                (level, number, task_id, result_key, body)
-                for number, task_id, body in parcels(task_ids, bodies)
-            )
-            self._connection.run_each(put_scripts.PUT_SMALL, keys, calls)
+        """Add tasks in order, to be taken now, whatever else waits; the cheap way."""
+        keys = [self._keys[place] for place in (level - 1, *_PUT_PLAIN_KEYS)]
+        with self._stored(task_ids, bodies) as (small, stored):
+            calls = ((level, result_key, *parcel) for parcel in parcels(task_ids, small))
+            self._connection.run_each(put_scripts.PUT_PLAIN, keys, calls, meanwhile=stored.write)
 
     def put(
         self,
@@ -112,12 +111,7 @@ class TaskStreams:
             self._expire_ms,
         ]
         most_tasks = 1 if settings[1] or max_waiting else PARCEL_TASKS
-        big = [pair for pair in zip(task_ids, bodies, strict=True) if len(pair[1]) >= APART_BYTES]
-        with self._bodies.stored(big) as stored:
-            small = [
-                stored.places.get(task_id) or as_bytes(body)
-                for task_id, body in zip(task_ids, bodies, strict=True)
-            ]
+        with self._stored(task_ids, bodies) as (small, stored):
             items = pack(list(itertools.chain.from_iterable(parcels(task_ids, small, most_tasks))))
             return self._run(put_scripts.PUT, *settings, items, meanwhile=stored.write)
 
@@ -157,6 +151,10 @@ class TaskStreams:
         if entry.body or not entry.place:
             return entry.body
         return self._bodies.fetch([(entry.task_id, entry.place)])[0]
+
+    def lend(self, entries: Iterable[Entry]) -> list[Lent | None]:
+        """The big tasks that can be read where they lie; None for the others."""
+        return self._bodies.lend(list(map(_place, entries)))
 
     def finish(self, finished: Iterable[Finished]) -> int:
         """Store the results and let the tasks go; returns how many another worker had finished before."""
@@ -270,6 +268,21 @@ class TaskStreams:
         results = [result for _, fields in entries for packed in fields[1::2] for result in unpack(packed)]
         return results, len(entries) == _READ_AT_ONCE
 
+    @contextlib.contextmanager
+    def _stored(
+        self, task_ids: Sequence[str], bodies: Sequence[Encoded]
+    ) -> Iterator[tuple[list[bytes], Stored]]:
+        """What travels of each task, itself or its place; and the big ones, to be written in this block."""
+        big = [pair for pair in zip(task_ids, bodies, strict=True) if len(pair[1]) >= APART_BYTES]
+        with self._bodies.stored(big) as stored:
+            yield (
+                [
+                    stored.places.get(task_id) or as_bytes(body)
+                    for task_id, body in zip(task_ids, bodies, strict=True)
+                ],
+                stored,
+            )
+
     def _become_new(self) -> None:
         # A forked child is another consumer with other ids: it must not answer for its parent.
         self._pid = os.getpid()
@@ -294,6 +307,7 @@ class TaskStreams:
         try:
             answer = self._connection.wait(*command, *self._waited_for) or []
         except GroupMissing:
+            self._connection.run(scripts.MAKE_GROUPS, self._keys)
             return [], False
         rows, tasks = [], 0
         for key, entries in answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from toolkit.errors import ConfigError, QueueFull, QueueUnavailable
@@ -257,9 +257,24 @@ class TaskQueue:
         """
         return list(map(TaskInHand, self._streams.take(max_tasks, timeout_s, is_wanted, most_tasks)))
 
-    def open(self, in_hand: TaskInHand) -> Finished | None:
-        """Fetch and decode a task; its end when it is past its deadline, or cannot be done."""
-        entry = in_hand.entry
+    def lend(self, in_hand: Sequence[TaskInHand]) -> None:
+        """Keep big tasks where they lie in shared memory, so that :meth:`open` need not copy them.
+
+        The memory is used again when nothing refers to it any more: no task that is not opened yet, and no
+        array of one that is.
+        """
+        for hand, lent in zip(in_hand, self._streams.lend(hand.entry for hand in in_hand), strict=True):
+            hand.lent = lent
+
+    def open(self, in_hand: TaskInHand, in_place: Container[object] = ()) -> Finished | None:
+        """Fetch and decode a task; its end when it is past its deadline, or cannot be done.
+
+        The arrays of types that are ``in_place`` are read-only where the task was lent.
+        """
+        entry, lent = in_hand.entry, in_hand.lent
+        if lent is not None:
+            in_hand.lent = None
+            return in_hand.open(lent.body(entry.task_id), self.max_attempts, in_place)
         return in_hand.open(self._streams.body_of(entry) if entry.place else entry.body, self.max_attempts)
 
     def finish(self, ends: Iterable[Finished]) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from toolkit.bench.queues.contender import QueueContender
 from toolkit.bench.queues.tasks import largest, no_op
-from toolkit.work import Handlers, TaskQueue, WorkerPool
+from toolkit.work import Handlers, TaskQueue, WorkerPool, reads_in_place
 
 handlers = Handlers()
 _FETCH_AT_ONCE = 1000
@@ -23,6 +23,7 @@ def on_text(task: dict[str, Any]) -> int:
 
 
 @handlers.on("picture")
+@reads_in_place
 def on_picture(task: dict[str, Any]) -> int:
     """The task with a picture."""
     return largest(task["sent_at"], task["payload"])
