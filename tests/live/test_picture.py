@@ -85,7 +85,7 @@ def test_somebody_seen_only_as_a_body_is_drawn_as_such_with_the_head_hidden():
     picture = annotate(result_with(body, image))
 
     head, legs = np.s_[24:60, 96:148], np.s_[80:190, 96:148]
-    assert label_of(body) == "#8 unseen face"
+    assert label_of(body) == "#8 body"
     assert picture[head].std() < 0.5 * image[head].std()
     assert np.array_equal(picture[legs], image[legs])
     # One pixel wide, and no box around the head.

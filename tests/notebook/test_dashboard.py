@@ -14,6 +14,7 @@ from toolkit.errors import ConfigError, SourceError
 from toolkit.experiment import Experiment, LiveConfig
 from toolkit.live.pipeline import LivePipeline
 from toolkit.live.zones import ZoneConfig
+from toolkit.notebook.controls import Controls
 from toolkit.notebook.dashboard import LiveDashboard
 from toolkit.notebook.runs import newest_runs, rates_of_run
 from toolkit.notebook.shown_run import DashboardConfig
@@ -297,6 +298,21 @@ def test_cameras_are_added_and_removed_while_a_run_is_on(dashboard):
     assert list(board.live.cameras) == list(board.panel.controls.camera_menu.options) == ["late"]
     assert {row["text"] for row in board.report.events} == {"camera late added: late", "camera door removed"}
     assert board.report.statistics["cameras"]["late"]["analysed"] > 0
+
+
+def test_the_camera_somebody_chose_stays_chosen_while_others_come_and_go(monkeypatch):
+    controls = Controls(LiveConfig({"door": "door.mp4", "hall": "hall.mp4"}))
+    controls.camera_menu.value = "hall"
+    sent = []
+    monkeypatch.setattr(type(controls.camera_menu), "send_state", lambda menu, key: sent.append(set(key)))
+
+    controls.show(LiveConfig({"door": "door.mp4", "hall": "hall.mp4", "late": "late.mp4"}))
+
+    assert controls.camera_menu.value == "hall"
+    # Names and choice travel together: between two messages somebody's next choice would be taken back.
+    assert [names >= {"_options_labels", "index"} for names in sent] == [True]
+    controls.show(LiveConfig({"late": "late.mp4"}))
+    assert controls.camera_menu.value == "late"
 
 
 def test_settings_are_changed_while_a_run_is_on_and_the_next_begins_with_them(dashboard):

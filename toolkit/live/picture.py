@@ -59,7 +59,7 @@ def label_of(track: Track) -> str:
     Of somebody seen only as a body it says so, and of a label told from the body too.
     """
     if track.label is None:
-        return f"#{track.track_id}" if track.is_face_seen else f"#{track.track_id} unseen face"
+        return f"#{track.track_id}" if track.is_face_seen else f"#{track.track_id} body"
     label, of = track.label, ", by body" if track.label_part == "body" else ""
     return f"#{track.track_id} {label.gender} {label.gender_probability:.0%}, {label.age_years:.0f} y{of}"
 

@@ -78,10 +78,7 @@ class Controls:
         """Show the settings that are in force."""
         self._live = live
         if tuple(self.camera_menu.options) != tuple(live.cameras):
-            self.camera_menu.options = tuple(live.cameras)
-            # The browser marks none of the new ones unless it sees a change.
-            self.camera_menu.index = None
-            self.camera_menu.index = 0
+            self._offer(tuple(live.cameras))
         for name, value in _in_force(live).items():
             self._settings[name].value = value
 
@@ -98,6 +95,15 @@ class Controls:
         colour = "#b3261e" if is_refused else "inherit"
         words = html.escape(without_password(text))
         self.message_html.value = f'<span style="color: {colour}">{words}</span>'
+
+    def _offer(self, cameras: tuple[str, ...]) -> None:
+        chosen = self.camera_menu.value
+        # In one message: between two of them somebody may choose, and the second would take that back.
+        with self.camera_menu.hold_sync():
+            self.camera_menu.options = cameras
+            self.camera_menu.index = None
+            if cameras:
+                self.camera_menu.value = chosen if chosen in cameras else cameras[0]
 
     def _folded(self) -> widgets.VBox:
         row = widgets.Layout(flex_flow="row wrap", align_items="center")
