@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from fakes import FakeClock
@@ -15,7 +16,7 @@ from toolkit.errors import ConfigError, ModelError
 from toolkit.evaluation.faces import evaluate_faces
 from toolkit.models.predictor import Predictor
 from toolkit.training.config import TrainConfig
-from toolkit.training.loop import train
+from toolkit.training.loop import Training, train
 
 
 @pytest.fixture
@@ -94,8 +95,6 @@ def test_ctrl_c_keeps_the_best_checkpoint_so_far(config: TrainConfig) -> None:
 
 
 def test_a_budget_of_minutes_ends_the_training_with_a_low_learning_rate(config: TrainConfig) -> None:
-    from toolkit.training.loop import Training
-
     clock, rates = FakeClock(), []
 
     def twenty_steps_a_minute(step: int, total: int, values: dict[str, float]) -> None:
@@ -111,9 +110,21 @@ def test_a_budget_of_minutes_ends_the_training_with_a_low_learning_rate(config: 
     assert training.result.checkpoint is not None
 
 
-def test_vectors_are_not_decayed(config: TrainConfig) -> None:
-    from toolkit.training.loop import Training
+def test_a_face_that_looks_like_one_of_validation_is_not_learned_from(
+    config: TrainConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = pd.read_parquet(config.data)
+    rows.at[3, "image"] = rows.loc[rows["split"] == "val", "image"].iloc[0]
+    rows.to_parquet(config.data)
 
+    training = Training(config)
+
+    assert 3 not in training.faces.rows.index
+    assert (len(training.faces), training.result.lookalikes_left_out) == (47, 1)
+    assert "1 face left out" in caplog.text
+
+
+def test_vectors_are_not_decayed(config: TrainConfig) -> None:
     groups = Training(config).optimiser.param_groups
 
     assert {p.ndim > 1 for p in groups[0]["params"]} == {True}
@@ -187,8 +198,6 @@ def test_an_unknown_optimiser_is_refused(config: TrainConfig) -> None:
 
 
 def test_the_bar_of_a_budgeted_training_tells_when_it_ends(config: TrainConfig) -> None:
-    from toolkit.training.loop import Training
-
     clock, told = FakeClock(), []
 
     def twenty_steps_a_minute(step: int, total: int, values: dict[str, float]) -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from toolkit.data.faces import load_faces
+from toolkit.data.lookalikes import without_lookalikes
 from toolkit.data.store import decoded_pictures
 from toolkit.errors import ConfigError, ModelError
 from toolkit.evaluation.faces import evaluate_faces
@@ -55,6 +56,7 @@ class TrainResult:
         images: pictures learned from, repeats counted.
         seconds: wall time, validation included.
         data_sha256: digest of the pack.
+        lookalikes_left_out: faces of train or val that look like one of val or test, and were not used.
         was_interrupted: Ctrl-C ended it early.
     """
 
@@ -65,6 +67,7 @@ class TrainResult:
     images: int = 0
     seconds: float = 0.0
     data_sha256: str = ""
+    lookalikes_left_out: int = 0
     was_interrupted: bool = False
 
 
@@ -126,9 +129,18 @@ class Training:
         keep_freed_memory()
         torch.manual_seed(config.seed)
 
-        faces = load_faces(config.data)
+        pack = load_faces(config.data)
+        faces = without_lookalikes(pack)
         self.faces, self.validation_faces = faces.split("train"), faces.split("val")
-        self.result.data_sha256 = faces.sha256
+        self.result.data_sha256 = pack.sha256
+        self.result.lookalikes_left_out = len(pack) - len(faces)
+        if left_out := self.result.lookalikes_left_out:
+            _logger.warning(
+                "%s: %d face%s left out of train and val for looking like one of val or test",
+                pack.name,
+                left_out,
+                "s"[: left_out > 1],
+            )
         self.steps_per_epoch = len(self.faces) // config.batch_size
         if self.steps_per_epoch == 0:
             raise ConfigError(f"{len(self.faces)} faces do not fill a batch of {config.batch_size}")
