@@ -67,3 +67,11 @@ def test_processes_share_every_batch_between_them() -> None:
     whole, first, second = ages
     assert [a + b for a, b in zip(first, second, strict=True)] == whole
     assert {len(part) for part in first} == {3}
+
+
+def test_a_loader_that_does_not_vary_gives_pictures_as_they_are_stored() -> None:
+    with loader(8, varies=False) as batches:
+        batch = next(iter(batches.epoch(1, 32)))
+        stored = batches._pictures[batch.ages_lo.numpy()]
+
+    assert np.array_equal(batch.images_nhwc.numpy(), stored)

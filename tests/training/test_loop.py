@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -45,6 +47,27 @@ def test_a_training_learns_and_leaves_its_best_epoch(config: TrainConfig) -> Non
     assert result.best_epoch == 1 + merits.index(max(merits))
     assert scores["gender_accuracy"] == pytest.approx(best["val/gender_accuracy"])
     assert result.epochs[-1]["train/loss"] < result.epochs[0]["train/loss"]
+
+
+@pytest.mark.parametrize("age_loss", ["distribution", "expectation", "ordinal", "regression"])
+@pytest.mark.parametrize("vary_on", ["cpu", "device"])
+def test_every_age_loss_learns_exact_ages_and_intervals_together(
+    config: TrainConfig, age_loss: Any, vary_on: Any
+) -> None:
+    rows = pd.read_parquet(config.data)
+    # Every second face with its very age.
+    middles = (rows["age_lo"] + rows["age_hi"]) // 2
+    is_exact = np.arange(len(rows)) % 4 < 2
+    rows = rows.assign(
+        age_lo=rows["age_lo"].mask(is_exact, middles), age_hi=rows["age_hi"].mask(is_exact, middles)
+    )
+    rows.to_parquet(config.data)
+
+    result = train(replace(config, epochs=12, learning_rate=5e-3, age_loss=age_loss, vary_on=vary_on))
+
+    best = result.epochs[result.best_epoch - 1]
+    assert best["val/gender_accuracy"] > 0.9
+    assert result.epochs[-1]["train/age_loss"] < 0.8 * result.epochs[0]["train/age_loss"]
 
 
 def test_the_card_says_what_the_model_learned_from(config: TrainConfig) -> None:

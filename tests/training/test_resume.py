@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -92,9 +93,9 @@ def test_a_killed_process_resumes_to_the_same_bits(config: TrainConfig, tmp_path
     assert_same(train(killed, resume=True), whole)
 
 
-@pytest.mark.parametrize("optimiser", ["muon", "nadamw"])
-def test_other_optimisers_resume_too(config: TrainConfig, optimiser: str) -> None:
-    config = replace(config, optimiser=optimiser, epochs=2)
+@pytest.mark.parametrize("other", [{"optimiser": "muon"}, {"optimiser": "nadamw"}, {"vary_on": "device"}])
+def test_other_ways_to_learn_resume_too(config: TrainConfig, other: dict[str, Any]) -> None:
+    config = replace(config, **other, epochs=2)
     whole = train(config)
 
     def interrupt(now: int, total: int, values: dict[str, float]) -> None:

@@ -22,7 +22,7 @@ class FaceBatch(NamedTuple):
     """One training batch.
 
     Attributes:
-        images_nhwc: (B, S, S, 3), uint8, BGR.
+        images_nhwc: (B, S, S, 3), uint8, BGR, varied; from a loader that does not vary, as they are stored.
         genders: (B,), 0 male, 1 female.
         ages_lo: (B,), years.
         ages_hi: (B,), years.
@@ -49,6 +49,7 @@ class BatchLoader:
         threads: how many make batches.
         balance: 0 shows every face once an epoch; 1 shows every gender by age group equally often.
         share: which part of each batch to make, and of how many: one part for each process that trains.
+        varies: whether pictures are varied here; else the device that trains does it.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class BatchLoader:
         threads: int = 1,
         balance: float = 0.0,
         share: tuple[int, int] = (0, 1),
+        varies: bool = True,
     ) -> None:
         self._faces = faces
         self._pictures = pictures
@@ -67,6 +69,7 @@ class BatchLoader:
         self._seed = seed
         self._balance = balance
         self._share = share
+        self._varies = varies
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="face-batches")
 
     def __len__(self) -> int:
@@ -101,6 +104,9 @@ class BatchLoader:
         part, parts = self._share
         rows = np.array_split(rows, parts)[part]
         rng = np.random.default_rng((*seed, part))
-        images = np.stack([vary(self._pictures[row], image_px, rng) for row in rows.tolist()])
+        if self._varies:
+            images = np.stack([vary(self._pictures[row], image_px, rng) for row in rows.tolist()])
+        else:
+            images = self._pictures[rows]
         labels = (self._faces.genders[rows], self._faces.ages_lo[rows], self._faces.ages_hi[rows])
         return FaceBatch(torch.from_numpy(images), *(torch.from_numpy(label) for label in labels))

@@ -36,12 +36,17 @@ class TrainConfig:
         ema_decay: how much of the running mean of the weights, which is what is validated and kept, stays
             at each step; 0 keeps the weights themselves.
         age_loss: how an age is learned; see ``toolkit.training.losses.AGE_LOSSES``.
-        age_weight: weight of the age loss; the gender loss has 1.
+        age_weight: weight of the age loss; the gender loss has 1. At 0.5 both pull alike at the features they
+            share: their gradients there are equal at 0.2 to 0.3 before the first step and at 0.5 to 1.1 in a
+            trained network, over all age losses (``experiments/loss_scales.py``).
         drop_rate: dropout before the heads.
         seed: of the network's start, the order and the variation of the pictures.
         threads: shares of a batch that are worked out side by side on the CPU; None is one for each core that
             may be used, of 32 faces or more, and one on a GPU. What is learned depends on it a little.
-        loader_threads: threads that vary pictures.
+        loader_threads: threads that make batches of pictures.
+        vary_on: where pictures are varied: ``cpu``, one at a time, ``device``, a batch at a time where the
+            network learns, or ``auto``: the device where that is an Nvidia GPU. What is learned depends on
+            it a little.
         device: ``auto`` or a torch device.
         licence: of the training data, with attribution; goes on the model card.
         out_dir: folder for the checkpoint, and for what a stopped training goes on from.
@@ -68,6 +73,7 @@ class TrainConfig:
     seed: int = 7
     threads: int | None = None
     loader_threads: int = 1
+    vary_on: Literal["auto", "cpu", "device"] = "auto"
     device: str = "auto"
     licence: str = ""
     out_dir: str = "runs/train"

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -20,6 +21,7 @@ from toolkit.errors import ConfigError, ModelError
 from toolkit.evaluation.faces import evaluate_faces
 from toolkit.models.checkpoint import Checkpoint, ModelCard
 from toolkit.models.predictor import Predictor, pick_device
+from toolkit.training.augment_batch import vary_batch
 from toolkit.training.average import MeanWeights
 from toolkit.training.batches import BatchLoader, FaceBatch
 from toolkit.training.beginning import first_network, keep_freed_memory, make_optimiser
@@ -146,6 +148,8 @@ class Training:
             raise ConfigError(f"{len(self.faces)} faces do not fill a batch of {config.batch_size}")
 
         self.device = self._ranks.device(pick_device(config.device))
+        on_gpu = config.vary_on == "auto" and self.device.type == "cuda"
+        self.varies_on_device = config.vary_on == "device" or on_gpu
         self.network = first_network(config).to(self.device).to(memory_format=torch.channels_last)
         self.gradients = ShardedGradients(self.network, config)
         self.mean = MeanWeights(self.network)
@@ -168,6 +172,7 @@ class Training:
                 config.loader_threads,
                 config.balance,
                 share,
+                varies=not self.varies_on_device,
             ) as loader,
             self.gradients,
         ):
@@ -219,7 +224,7 @@ class Training:
             if steps and progress >= 1:
                 break
             rate = learning_rate(self.config, progress)
-            values = self._step(batch, rate)
+            values = self._step(batch, rate, image_px)
             steps += 1
             sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
             if on_progress:
@@ -229,10 +234,14 @@ class Training:
         means = {name: value / steps for name, value in sums.items()}
         return means | {"train/images_per_s": per_s, "train/image_px": float(image_px)}
 
-    def _step(self, batch: FaceBatch, rate: float) -> dict[str, float]:
+    def _step(self, batch: FaceBatch, rate: float, image_px: int) -> dict[str, float]:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         on_device = FaceBatch(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
+        if self.varies_on_device:
+            rng = np.random.default_rng((self.config.seed, self.result.steps, self._ranks.rank))
+            varied = vary_batch(on_device.images_nhwc, image_px, rng)
+            on_device = on_device._replace(images_nhwc=varied)
         seed = (self.config.seed * 1_000_003 + self.result.steps) * self._ranks.count + self._ranks.rank
         values = self.gradients.compute(on_device, seed)
         if not math.isfinite(values["train/loss"]):
