@@ -15,6 +15,7 @@ from made_faces import write_pack
 from safetensors.torch import load_file
 
 from toolkit.errors import ConfigError, ModelError
+from toolkit.models.checkpoint import Checkpoint
 from toolkit.training.config import TrainConfig
 from toolkit.training.loop import TrainResult, train
 from toolkit.training.state import STATE_FILE, TrainingState
@@ -91,6 +92,30 @@ def test_a_killed_process_resumes_to_the_same_bits(config: TrainConfig, tmp_path
 
     assert done.returncode == -9
     assert_same(train(killed, resume=True), whole)
+
+
+def test_a_checkpoint_that_breaks_off_while_it_is_written_is_written_again(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(config)
+    halves = replace(config, out_dir=f"{config.out_dir}-halves")
+    save = Checkpoint.save
+
+    def breaks_off(checkpoint: Checkpoint, path: Path) -> Path:
+        saved = save(checkpoint, path)
+        # The weights are those of this epoch, their card is not.
+        saved.with_suffix(".json").write_text("{}")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoint, "save", breaks_off)
+        assert train(halves).was_interrupted
+
+    again = train(halves, resume=True)
+
+    assert_same(again, whole)
+    assert again.checkpoint is not None
+    Checkpoint.load(again.checkpoint)
 
 
 @pytest.mark.parametrize("other", [{"optimiser": "muon"}, {"optimiser": "nadamw"}, {"vary_on": "device"}])

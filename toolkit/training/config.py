@@ -37,8 +37,8 @@ class TrainConfig:
             at each step; 0 keeps the weights themselves.
         age_loss: how an age is learned; see ``toolkit.training.losses.AGE_LOSSES``.
         age_weight: weight of the age loss; the gender loss has 1. At 0.5 both pull alike at the features they
-            share: their gradients there are equal at 0.24 to 0.33 before the first step and at 0.39 to 1.10 in
-            a trained network, over all age losses (``experiments/loss_scales.py``).
+            share: their gradients there are equal at 0.24 to 0.33 before the first step and at 0.39 to 1.10
+            in a trained network, over all age losses (``experiments/loss_scales.py``).
         drop_rate: dropout before the heads.
         seed: of the network's start, the order and the variation of the pictures.
         threads: shares of a batch that are worked out side by side on the CPU; None is one for each core that

@@ -36,6 +36,8 @@ _logger = logging.getLogger(__name__)
 MAX_GRADIENT_NORM = 5.0
 """One bad batch early on must not throw the weights far off."""
 
+BEST_FILE = "best.safetensors"
+
 STORED_SHARE = 4 / 3
 """Most that decoded pictures may be larger than the network's: beyond it a single resampling aliases."""
 
@@ -180,11 +182,14 @@ class Training:
                 epoch = len(self.result.epochs) + 1
                 metrics = self._learn(loader, epoch, on_progress)
                 metrics |= self._validate()
-                self._keep_if_best(epoch, metrics)
+                is_best = self._is_best(metrics)
                 self.result.epochs.append(metrics)
                 self.result.seconds = self._clock() - self.started_at
                 if self._ranks.is_first:
+                    # In this order: of a process killed in between, the state brings the checkpoint back.
                     self._state().save(self.folder)
+                    if is_best:
+                        self._save_best()
                 if on_epoch:
                     on_epoch(epoch, metrics)
 
@@ -202,8 +207,10 @@ class Training:
         restore_optimiser(self.optimiser, state.tensors, state.values["optimiser"])
         self.best_score = state.values["best_score"]
         result = state.values["result"]
-        checkpoint = result["checkpoint"] and self.folder / Path(result["checkpoint"]).name
+        checkpoint = self.folder / BEST_FILE if result["best_epoch"] else None
         self.result = TrainResult(**(result | {"checkpoint": checkpoint}))
+        if self._ranks.is_first and self.result.best_epoch == len(self.result.epochs):
+            self._save_best()
         self.started_at = self._clock() - self.result.seconds
 
     def _is_done(self) -> bool:
@@ -277,17 +284,20 @@ class Training:
         scores = evaluate_faces(predictor, self.validation_faces)
         return {f"val/{name}": value for name, value in scores.items() if isinstance(value, float)}
 
-    def _keep_if_best(self, epoch: int, metrics: dict[str, float]) -> None:
-        """Keep the checkpoint of a better epoch; all processes know which one that is."""
+    def _is_best(self, metrics: dict[str, float]) -> bool:
+        """Whether this epoch, the next to be noted, is better than all before; all processes know it."""
         score = metrics.get("val/gender_accuracy", 0.0) + metrics.get("val/age_group_accuracy", 0.0)
         score = self._ranks.from_first([score], self.device)[0]
         if score <= self.best_score:
-            return
+            return False
         self.best_score = score
-        self.result.best_epoch = epoch
-        if self._ranks.is_first:
-            checkpoint = self._checkpoint({"epoch": epoch, **metrics})
-            self.result.checkpoint = checkpoint.save(self.folder / "best.safetensors")
+        self.result.best_epoch = len(self.result.epochs) + 1
+        return True
+
+    def _save_best(self) -> None:
+        """Keep the weights of the epoch that was noted last."""
+        checkpoint = self._checkpoint({"epoch": self.result.best_epoch, **self.result.epochs[-1]})
+        self.result.checkpoint = checkpoint.save(self.folder / BEST_FILE)
 
     def _checkpoint(self, metrics: dict[str, float]) -> Checkpoint:
         card = ModelCard(
@@ -304,8 +314,7 @@ class Training:
         tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
         tensors |= {f"mean.{name}": tensor for name, tensor in self.mean.network.state_dict().items()}
         memory, numbers = optimiser_tensors(self.optimiser)
-        result: dict[str, Any] = asdict(self.result)
-        result["checkpoint"] = result["checkpoint"] and str(result["checkpoint"])
+        result: dict[str, Any] = asdict(self.result) | {"checkpoint": None}
         values = {"best_score": self.best_score, "optimiser": numbers, "result": result}
         return TrainingState(tensors | memory, values, settings_of(self.config))
 
