@@ -202,7 +202,8 @@ def test_a_word_is_completed(monkeypatch):
     assert [item.value for item in found] == ["export"]
 
 
-def test_ctrl_c_ends_a_run_with_its_report(tmp_path):
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_or_a_time_limit_ends_a_run_with_its_report(tmp_path, told):
     write_clip(tmp_path / "a.mp4")
     words = "live -c door=a.mp4 --loop --json result.json live.detector=haar"
     process = subprocess.Popen(
@@ -213,13 +214,12 @@ def test_ctrl_c_ends_a_run_with_its_report(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    # The first progress line says that the run goes on.
-    first_line = process.stderr.readline()
+    # Its first progress line says that the run goes on; on a busy machine warnings may come before.
+    assert any("door" in line for line in process.stderr)
     time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(told)
     out, err = process.communicate(timeout=60)
 
-    assert "door" in first_line
     assert process.returncode == 0
     assert "Traceback" not in err
     counts = json.loads((tmp_path / "result.json").read_text())["cameras"]["door"]

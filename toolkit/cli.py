@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 
 import click
@@ -28,7 +29,7 @@ from toolkit.terminal import err, plain
 _COMPLETIONS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it, of a command that had nothing to finish."""
+"""Exit code after Ctrl-C or SIGTERM, as shells have the former, of a command that had nothing to finish."""
 
 
 _SECTIONS = {
@@ -124,6 +125,8 @@ def completion(shell: str) -> None:
 
 def main() -> None:
     """Entry point: a user's mistake ends in one line and an exit code, never in a traceback."""
+    # What time limits and service managers send; its default would leave what we have started running.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = cli.main(standalone_mode=False)
     except ToolkitError as error:
