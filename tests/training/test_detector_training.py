@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from toolkit.data.drawn import write_drawn_faces
+from toolkit.data.scenes.compose import Composed, Placement, compose
 from toolkit.errors import ConfigError, DataError
 from toolkit.evaluation.detection import Curve
 from toolkit.models.detector.checkpoint import DetectorCheckpoint
 from toolkit.models.detector.network import DetectorNetwork, DetectorOutputs, places
+from toolkit.training import detector_pictures
 from toolkit.training.detector import DetectorTraining, train_detector
 from toolkit.training.detector_backgrounds import draw_background, read_stills
 from toolkit.training.detector_batches import PictureMill, as_batch
+from toolkit.training.detector_bodies import lay_body, read_bodies
 from toolkit.training.detector_config import DetectorTrainConfig
 from toolkit.training.detector_losses import detector_losses, targets
-from toolkit.training.detector_people import cut_decoy, cut_person
+from toolkit.training.detector_people import cut_decoy, cut_jumble, cut_person
 from toolkit.training.detector_pictures import FacePicture, PictureMaker
 from toolkit.training.detector_scores import probability_line
+from toolkit.training.detector_sheet import UPRIGHT, Sheet
 
 SIDE_PX = 64
 
@@ -41,6 +46,21 @@ def faces() -> np.ndarray:
     pictures = np.full((6, 112, 112, 3), 170, np.uint8)
     pictures[:, 40:50, 30:45] = pictures[:, 40:50, 65:80] = pictures[:, 80:90, 40:72] = 30
     return pictures
+
+
+@pytest.fixture(scope="module")
+def film_of_somebody(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three times a dark head and wide shoulders before a bright wall."""
+    path = tmp_path_factory.mktemp("film") / "somebody.avi"
+    picture = np.full((240, 320, 3), 220, np.uint8)
+    cv2.ellipse(picture, (160, 45), (20, 25), 0, 0, 360, (30, 40, 50), cv2.FILLED)
+    cv2.rectangle(picture, (150, 60), (170, 90), (30, 40, 50), cv2.FILLED)
+    cv2.rectangle(picture, (110, 85), (210, 239), (60, 30, 20), cv2.FILLED)
+    film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (320, 240))
+    for _ in range(3):
+        film.write(picture)
+    film.release()
+    return path
 
 
 def maker(faces: np.ndarray, seed: int = 0) -> PictureMaker:
@@ -80,7 +100,7 @@ def test_tiny_faces_are_not_asked_for(faces: np.ndarray) -> None:
 def test_a_face_turned_or_bent_is_smaller_than_its_head(faces: np.ndarray) -> None:
     rng = np.random.default_rng(0)
 
-    people = [cut_person(faces[0], faces[1], rng) for _ in range(60)]
+    people = [cut_person(faces[0], faces[1], [], rng) for _ in range(60)]
 
     boxes = np.array([person.face_xyxy for person in people])
     wide, high = (boxes[:, 2:] - boxes[:, :2]).T
@@ -94,9 +114,59 @@ def test_a_face_turned_or_bent_is_smaller_than_its_head(faces: np.ndarray) -> No
 def test_what_only_looks_like_somebody_covers_something_too(faces: np.ndarray) -> None:
     rng = np.random.default_rng(0)
 
-    covers = [cut_decoy(faces[0], faces[1], rng).premultiplied_bgra[..., 3] for _ in range(20)]
+    cutouts = [cut(faces[0], faces[1], [], rng) for cut in (cut_decoy, cut_jumble) for _ in range(20)]
 
-    assert all((cover > 250).mean() > 0.05 for cover in covers)
+    covers = [cutout.premultiplied_bgra[..., 3] for cutout in cutouts]
+    assert all((cover > 128).mean() > 0.02 for cover in covers)
+
+
+def test_small_decoys_are_nothing_that_might_be_a_blurred_face(
+    faces: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jumble = cut_jumble(faces[0], faces[1], [], np.random.default_rng(0))
+    placed: list[Placement] = []
+
+    def compose_and_note(background: np.ndarray, people: list[Placement], match: float) -> Composed:
+        placed.extend(people)
+        return compose(background, people, match=match)
+
+    monkeypatch.setattr(detector_pictures, "cut_jumble", lambda *_: jumble)
+    monkeypatch.setattr(detector_pictures, "compose", compose_and_note)
+
+    make = maker(faces).make
+    for _ in range(20):
+        make()
+
+    heights = [one.face_height_px for one in placed if one.cutout is jumble]
+    assert heights
+    assert min(heights) >= 36
+
+
+def test_people_are_cut_out_of_a_film_with_their_heads(film_of_somebody: Path) -> None:
+    [body] = read_bodies(str(film_of_somebody), {2: (140, 20, 180, 70)})
+
+    left, top, right, chin = (round(side) for side in body.head_xyxy)
+    assert (right - left, chin - top) == (40, 50)
+    assert body.cover[(top + chin) // 2, (left + right) // 2] > 0.9
+    assert body.cover[chin + 60, left - 20] > 0.9
+    assert body.cover[(top + chin) // 2, left - 20] < 0.1
+
+
+def test_a_body_that_is_not_in_the_film_is_named(film_of_somebody: Path) -> None:
+    with pytest.raises(DataError, match="a body in frame 9"):
+        read_bodies(str(film_of_somebody), {9: (140, 20, 180, 70)})
+
+
+def test_a_face_on_a_real_body_lies_on_its_head(faces: np.ndarray, film_of_somebody: Path) -> None:
+    bodies, rng = read_bodies(str(film_of_somebody), {0: (140, 20, 180, 70)}), np.random.default_rng(3)
+
+    for _ in range(20):
+        sheet = Sheet.empty()
+        lay_body(sheet, bodies[0], np.array([20, 30, 40]), rng)
+
+        left, top, right, bottom = (round(side) for side in UPRIGHT.face_xyxy)
+        head = sheet.cover[top + 10 : bottom - 20, left + 25 : right - 25]
+        assert head.min() > 0.9
 
 
 def test_backgrounds_are_made_of_rims_and_stills_alike(faces: np.ndarray) -> None:
@@ -259,6 +329,15 @@ def test_ctrl_c_keeps_what_was_learned(drawn: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("own_cache")
+def test_a_training_of_so_many_steps_ends_with_them(drawn: Path, tmp_path: Path) -> None:
+    stopped = DetectorTraining(settings(drawn, tmp_path, steps=3), clock=lambda: 0.0)
+
+    stopped.run()
+
+    assert stopped.result.steps == 3
+
+
+@pytest.mark.usefixtures("own_cache")
 def test_the_rate_rises_then_falls_to_zero(drawn: Path, tmp_path: Path) -> None:
     now = [0.0]
     training = DetectorTraining(settings(drawn, tmp_path, minutes=1.0), clock=lambda: now[0])
@@ -278,7 +357,12 @@ def test_the_rate_rises_then_falls_to_zero(drawn: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"image_px": 100}, "multiple of 32"), ({"minutes": 0}, "minutes"), ({"ema_decay": 1.0}, "ema_decay")],
+    [
+        ({"image_px": 100}, "multiple of 32"),
+        ({"minutes": 0}, "minutes"),
+        ({"steps": 0}, "steps"),
+        ({"ema_decay": 1.0}, "ema_decay"),
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(changes: dict, said: str) -> None:
     with pytest.raises(ConfigError, match=said):

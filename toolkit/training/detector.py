@@ -23,12 +23,13 @@ from toolkit.training.average import MeanWeights
 from toolkit.training.beginning import keep_freed_memory
 from toolkit.training.detector_backgrounds import read_stills
 from toolkit.training.detector_batches import DetectorBatch, PictureMill, as_batch
+from toolkit.training.detector_bodies import read_bodies
 from toolkit.training.detector_config import DetectorTrainConfig
 from toolkit.training.detector_gradients import DetectorGradients
 from toolkit.training.detector_losses import detector_losses
-from toolkit.training.detector_people import PICTURE_PX
 from toolkit.training.detector_pictures import PictureMaker
 from toolkit.training.detector_scores import score_held_back
+from toolkit.training.detector_sheet import PICTURE_PX
 from toolkit.training.muon import Muon
 
 _logger = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def train_detector(
     on_progress: OnProgress | None = None,
     on_validation: OnValidation | None = None,
 ) -> DetectorTrainResult:
-    """Learn from made pictures until the time is over; Ctrl-C keeps what there is.
+    """Learn from made pictures until time or steps are over; Ctrl-C keeps what there is.
 
     Raises:
         DataError: the pack or the stills cannot be read.
@@ -99,6 +100,7 @@ class DetectorTraining:
         faces = load_faces(config.data)
         self._sha256 = faces.sha256
         self._stills = read_stills(config.stills) if config.stills else None
+        self._bodies = read_bodies(config.stills, config.bodies) if config.stills else []
         self._pictures = _pictures(faces.split("train"))
         self._held_back = self._make_validation(_pictures(faces.split("val")))
         first = DetectorNetwork() if config.init is None else DetectorCheckpoint.load(config.init).network
@@ -112,9 +114,11 @@ class DetectorTraining:
         self._started_at = self._clock()
 
     def run(self, on_progress: OnProgress | None = None, on_validation: OnValidation | None = None) -> None:
-        """Learn until the time is over."""
+        """Learn until time or steps are over."""
         config = self.config
-        maker = PictureMaker(self._pictures, config.image_px, (config.seed, 1), self._stills)
+        maker = PictureMaker(
+            self._pictures, config.image_px, (config.seed, 1), self._stills, bodies=self._bodies
+        )
         with PictureMill(maker, config.stock, config.seed) as mill, self._gradients:
             self._started_at = self._clock()
             while (progress := self._progress()) < 1:
@@ -171,12 +175,16 @@ class DetectorTraining:
         return {name: value / len(self._held_back) for name, value in sums.items()}
 
     def _make_validation(self, pictures: np.ndarray) -> list[DetectorBatch]:
-        maker = PictureMaker(pictures, self.config.image_px, (self.config.seed, 2), self._stills, pool=100)
+        maker = PictureMaker(
+            pictures, self.config.image_px, (self.config.seed, 2), self._stills, 100, self._bodies
+        )
         made = [maker.make() for _ in range(VALIDATION_PICTURES)]
         size = self.config.batch_size
         return [as_batch(made[start : start + size]) for start in range(0, len(made), size)]
 
     def _progress(self) -> float:
+        if self.config.steps is not None:
+            return self.result.steps / self.config.steps
         return (self._clock() - self._started_at) / (60 * self.config.minutes)
 
 

@@ -53,10 +53,17 @@ def draw_background(
     if stills is not None and rng.random() < _STILL_SHARE:
         image = _part_of_still(side_px, stills, rng)
     else:
-        image = _wall(side_px, rng) if rng.random() < 0.45 else _texture(side_px, rng)
+        kind = rng.random()
+        image = (
+            _wall(side_px, rng)
+            if kind < 0.3
+            else _rims(side_px, pictures, rng)
+            if kind < 0.65
+            else _texture(side_px, rng)
+        )
     largest_px = side_px * float(rng.choice((0.8, 0.3, 0.1)))
     most = _ELEMENTS * (1 if largest_px > 0.5 * side_px else 4)
-    for _ in range(int(most * rng.random() ** 2)):
+    for _ in range(int(most * rng.random() ** 3)):
         _put_element(image, pictures, largest_px, rng)
     if rng.random() < 0.3:
         image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.5, 4)))
@@ -153,9 +160,57 @@ def _put_element(
     elif kind < 0.92:
         end = x + round(long * rng.uniform(-1, 1)), y + round(long * rng.uniform(-1, 1))
         cv2.line(image, (x, y), end, colour, int(rng.integers(1, 8)), cv2.LINE_AA)
+    elif kind < 0.96:
+        _put_sign(image, (x, y), max(8, round(1.5 * long)), rng)
     else:
         text = "".join(rng.choice(list(_LETTERS), int(rng.integers(1, 8))))
         cv2.putText(image, text, (x, y), int(rng.integers(0, 8)), long / 80, colour, int(rng.integers(1, 4)))
+
+
+def _put_sign(image: np.ndarray, left_top: tuple[int, int], high_px: int, rng: np.random.Generator) -> None:
+    """Bold letters or a round badge on a plate, in place: shop signs, which look like eyes and mouths."""
+    side_px = image.shape[0]
+    ground, ink = (tuple(int(v) for v in rng.integers(0, 256, 3)) for _ in range(2))
+    if rng.random() < 0.5:
+        ground, ink = ((int(v),) * 3 for v in rng.permutation([rng.integers(0, 90), rng.integers(150, 256)]))
+    (x, y), thick = left_top, max(1, round(high_px * rng.uniform(0.1, 0.25)))
+    if rng.random() < 0.6:
+        cv2.rectangle(image, (x, y), (min(side_px, x + high_px * 4), y + high_px), ground, cv2.FILLED)
+    if rng.random() < 0.5:
+        middle, half = (x + high_px // 2, y + high_px // 2), max(3, round(high_px * rng.uniform(0.3, 0.5)))
+        cv2.circle(image, middle, half, ink, cv2.FILLED if rng.random() < 0.5 else thick, cv2.LINE_AA)
+        start = float(rng.uniform(0, 360))
+        cv2.ellipse(
+            image,
+            middle,
+            (half, half),
+            start,
+            0,
+            float(rng.uniform(60, 300)),
+            ground,
+            cv2.FILLED,
+            cv2.LINE_AA,
+        )
+        inner = max(2, round(half * rng.uniform(0.4, 0.7)))
+        cv2.circle(image, middle, inner, ink, thick, cv2.LINE_AA)
+        cv2.line(image, (middle[0] - inner, middle[1]), (middle[0] + inner, middle[1]), ink, thick)
+    else:
+        text = "".join(rng.choice(list(_LETTERS), int(rng.integers(1, 8))))
+        place = x + high_px // 8, y + high_px * 7 // 8
+        cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, high_px / 32, ink, thick, cv2.LINE_AA)
+
+
+def _rims(side_px: int, pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Strips of what stands beside faces, side by side: pillars, walls, people's sleeves, trees."""
+    columns, left = [], 0
+    while left < side_px:
+        wide = int(np.exp(rng.uniform(math.log(12), math.log(0.7 * side_px))))
+        strip = rim_of(pictures[rng.integers(len(pictures))], rng)
+        if rng.random() < 0.5:
+            strip = np.concatenate([strip, strip[::-1]])
+        columns.append(cv2.resize(strip, (wide, side_px), interpolation=cv2.INTER_CUBIC))
+        left += wide
+    return np.ascontiguousarray(np.concatenate(columns, axis=1)[:, :side_px])
 
 
 def _put_strip(

@@ -123,7 +123,7 @@ def _varied(picture: FacePicture, rng: np.random.Generator) -> FacePicture:
         image, boxes = image[:, ::-1], boxes.copy()
         boxes[:, [0, 2]] = image.shape[1] - boxes[:, [2, 0]]
     if rng.random() < 0.5:
-        gain, shift = rng.uniform(0.75, 1.25, 3), rng.uniform(-20, 20)
+        gain, shift = rng.uniform(0.75, 1.25) * rng.uniform(0.9, 1.1, 3), rng.uniform(-20, 20)
         table = np.clip(np.arange(256)[:, None] * gain + shift, 0, 255).astype(np.uint8)[None]
         image = cv2.LUT(np.ascontiguousarray(image), table)
     return FacePicture(image, boxes, picture.is_asked)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from toolkit.errors import ConfigError
 
@@ -14,9 +15,12 @@ class DetectorTrainConfig:
     Attributes:
         data: a face pack by name or path, aligned as FairFace's pictures are; its splits train and val.
         stills: a film without faces, by path, whose pictures are some of the backgrounds.
+        bodies: heads seen from behind in that film, by number of the frame: left, top, right and height of
+            the chin, pixels; these people get faces.
         init: weights to begin with, by path; None begins with chance.
         out_dir: where the weights go.
         minutes: how long it learns; the rate of learning falls to zero by then.
+        steps: learn so many steps instead, which takes as long as it takes.
         image_px: side of the made pictures.
         batch_size: pictures per step.
         learning_rate: the highest, for Muon.
@@ -32,9 +36,11 @@ class DetectorTrainConfig:
 
     data: str = "fairface_train_112"
     stills: str | None = None
+    bodies: Mapping[int, tuple[float, float, float, float]] = field(default_factory=dict)
     init: str | None = None
     out_dir: str = "runs/detector"
     minutes: float = 60.0
+    steps: int | None = None
     image_px: int = 256
     batch_size: int = 32
     learning_rate: float = 0.01
@@ -56,6 +62,8 @@ class DetectorTrainConfig:
         for name in ("batch_size", "validate_every_steps", "stock", "threads"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.steps is not None and self.steps < 1:
+            raise ConfigError(f"steps must be at least 1, got {self.steps}")
         for name in ("warmup_share", "ema_decay", "weight_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must lie in 0..1, got {getattr(self, name)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -12,7 +12,9 @@ import numpy as np
 from toolkit.data.scenes.compose import Cutout, Placement, compose
 from toolkit.data.store import square
 from toolkit.training.detector_backgrounds import draw_background
-from toolkit.training.detector_people import PICTURE_PX, cut_decoy, cut_person
+from toolkit.training.detector_bodies import Body
+from toolkit.training.detector_people import cut_decoy, cut_jumble, cut_person
+from toolkit.training.detector_sheet import PICTURE_PX
 
 SMALLEST_FACE_PX = 8.0
 """Smaller ones are neither asked for nor wrong to find."""
@@ -22,10 +24,13 @@ MOST_HIDDEN = 0.5
 
 _GONE = 0.85
 _DECOY_SHARE = 0.35
-_POOL = 1500
+_POOL = 1200
 _FRESH_SHARE = 0.06
 
-Cut = Callable[[np.ndarray, np.ndarray, np.random.Generator], Cutout]
+_LEAST_JUMBLE_PX = 36.0
+"""Smaller jumbles of a face cannot be told from one, and would teach that blurred faces are none."""
+
+Cut = Callable[[np.ndarray, np.ndarray, Sequence[Body], np.random.Generator], Cutout]
 
 
 class FacePicture(NamedTuple):
@@ -54,6 +59,7 @@ class PictureMaker:
         seed: of all chance.
         stills: (K, H, W, 3), uint8, BGR: places without a face.
         pool: so many people are kept.
+        bodies: real ones, for some of the faces.
     """
 
     def __init__(
@@ -63,12 +69,15 @@ class PictureMaker:
         seed: int | tuple[int, ...],
         stills: np.ndarray | None = None,
         pool: int = _POOL,
+        bodies: Sequence[Body] = (),
     ) -> None:
         self._pictures, self._side_px, self._stills = pictures, side_px, stills
+        self._bodies = bodies
         self._rng = np.random.default_rng(seed)
         self._pool = pool
         self._people: list[Cutout] = []
         self._decoys: list[Cutout] = []
+        self._jumbles: list[Cutout] = []
 
     def make(self) -> FacePicture:
         """The next picture."""
@@ -97,20 +106,26 @@ class PictureMaker:
         spread = rng.uniform(0.1, 0.9)
         # In half of the pictures people stand on one ground, as in most films: their heads are in a band.
         band = (float(rng.uniform(0.1, 0.6)), float(rng.uniform(0.02, 0.15))) if rng.random() < 0.5 else None
-        placed = []
+        placed: list[tuple[Placement, bool]] = []
         for _ in range(count):
             height = float(np.clip(middle * math.exp(rng.normal(0, spread)), 7, self._side_px * 0.95))
             down = rng.uniform(-0.02, 1.02) if band is None else rng.normal(*band)
-            placed.append(self._placed(height, down * self._side_px))
+            centre = rng.uniform(-0.02, 1.02) * self._side_px, down * self._side_px
+            if placed and rng.random() < 0.25:
+                # Somebody walks beside or behind somebody.
+                near, height = placed[-1][0], placed[-1][0].face_height_px * float(rng.uniform(0.6, 1.1))
+                aside = near.face_height_px * rng.choice((-1, 1)) * rng.uniform(0.6, 1.5)
+                centre = near.centre_xy[0] + aside, near.centre_xy[1] + height * rng.normal(0, 0.3)
+            placed.append(self._placed(height, centre))
         return sorted(placed, key=lambda one: one[0].face_height_px)
 
-    def _placed(self, height_px: float, down_px: float) -> tuple[Placement, bool]:
+    def _placed(self, height_px: float, centre_xy: tuple[float, float]) -> tuple[Placement, bool]:
         rng = self._rng
         is_face = rng.random() >= _DECOY_SHARE
         tilt = rng.normal(0, 8) if rng.random() < 0.75 else rng.uniform(-40, 40)
         placement = Placement(
-            self._person() if is_face else self._decoy(),
-            centre_xy=(float(rng.uniform(-0.02, 1.02) * self._side_px), down_px),
+            self._person() if is_face else self._decoy(height_px),
+            centre_xy=(float(centre_xy[0]), float(centre_xy[1])),
             face_height_px=height_px,
             turn_deg=float(rng.normal(0, 12)),
             tilt_deg=float(tilt),
@@ -122,14 +137,16 @@ class PictureMaker:
     def _person(self) -> Cutout:
         return self._drawn_from(self._people, self._pool, cut_person)
 
-    def _decoy(self) -> Cutout:
-        return self._drawn_from(self._decoys, self._pool // 3, cut_decoy)
+    def _decoy(self, height_px: float) -> Cutout:
+        if height_px >= _LEAST_JUMBLE_PX and self._rng.random() < 0.4:
+            return self._drawn_from(self._jumbles, self._pool // 6, cut_jumble)
+        return self._drawn_from(self._decoys, self._pool // 4, cut_decoy)
 
     def _drawn_from(self, pool: list[Cutout], most: int, cut: Cut) -> Cutout:
         rng = self._rng
         if len(pool) < most or rng.random() < _FRESH_SHARE:
             one, other = self._pictures[rng.integers(len(self._pictures), size=2)]
-            cutout = cut(square(one, PICTURE_PX), square(other, PICTURE_PX), rng)
+            cutout = cut(square(one, PICTURE_PX), square(other, PICTURE_PX), self._bodies, rng)
             if len(pool) < most:
                 pool.append(cutout)
             else:
@@ -158,7 +175,12 @@ def film(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         scale = float(rng.uniform(0.5, 0.9))
         small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         image = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
-    is_night = rng.random() < 0.12
+    if rng.random() < 0.3:
+        # Cameras sharpen, and leave a bright rim around what is dark.
+        soft = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.7, 1.6)))
+        strength = float(rng.uniform(0.2, 1.2))
+        image = cv2.addWeighted(image, 1 + strength, soft, -strength, 0)
+    is_night = rng.random() < 0.07
     image = cv2.LUT(image, _light_table(is_night, rng))
     if rng.random() < 0.15:
         image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
@@ -179,7 +201,7 @@ def _light_table(is_night: bool, rng: np.random.Generator) -> np.ndarray:
     """(1, 256, 3): gamma, contrast, brightness and the colour of the light."""
     steps = np.linspace(0, 1, 256)[:, None]
     normal = rng.standard_normal(6)
-    gains = 1.0 + 0.06 * normal[3:]
+    gains = 1.0 + 0.05 * normal[3:]
     if is_night:
         gains = gains * rng.uniform(0.18, 0.5)
     table = (
