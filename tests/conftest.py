@@ -7,6 +7,7 @@ import shutil
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
@@ -76,9 +77,18 @@ def new_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]
 
 
 def _left_running(threads_before: set[threading.Thread], children_before: set[psutil.Process]) -> list[str]:
-    threads = [f"thread {thread.name}" for thread in _threads() if thread not in threads_before]
+    threads = [
+        f"thread {thread.name} ({_where(thread)})" for thread in _threads() if thread not in threads_before
+    ]
     children = [f"process {child.pid}" for child in _children() if child not in children_before]
     return threads + children
+
+
+def _where(thread: threading.Thread) -> str:
+    """What it does now, so that whoever started it is found."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    steps = traceback.extract_stack(frame)[-3:] if frame else []
+    return " > ".join(f"{Path(step.filename).name}:{step.lineno} {step.name}" for step in steps)
 
 
 def _threads() -> list[threading.Thread]:

@@ -28,7 +28,7 @@ class _NewFile(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path, after a look at the folder it would lie in."""
-        path = Path(super().convert(value, param, ctx))
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
         folder = next(above for above in path.absolute().parents if above.exists())
         if not folder.is_dir() or not os.access(folder, os.W_OK):
             self.fail(f"{path} cannot be written: {folder} is no folder that takes files", param, ctx)

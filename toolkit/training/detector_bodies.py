@@ -103,7 +103,9 @@ def _cut_out(frame: np.ndarray, head_xyxy: Sequence[float]) -> Body:
     mask[: round(chin - 0.1 * high), round(right + 0.2 * wide) :] = cv2.GC_BGD
     half = round(0.3 * wide)
     mask[max(0, round(top + 0.2 * high)) :, middle - half : middle + half] = cv2.GC_FGD
-    cv2.grabCut(part, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), _ROUNDS, cv2.GC_INIT_WITH_MASK)
+    # It has to be given a rectangle, though with a mask it looks at none.
+    models = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.grabCut(part, mask, (0, 0, 1, 1), *models, _ROUNDS, cv2.GC_INIT_WITH_MASK)
     is_person = ((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)).astype(np.uint8)
     is_person = cv2.erode(cv2.morphologyEx(is_person, cv2.MORPH_OPEN, np.ones((5, 5))), np.ones((3, 3)))
     _, labels = cv2.connectedComponents(is_person)

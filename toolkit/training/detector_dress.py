@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -102,7 +104,8 @@ def draw_hand(sheet: Sheet, picture: np.ndarray, rng: np.random.Generator) -> No
     if rng.random() < 0.6:
         start, end = (round(x), round(y - palm * 0.3)), (round(x + rng.normal(0, 40)), 0)
         cv2.line(mask, start, end, 1.0, round(palm * 1.3))
-    light *= np.linspace(*rng.uniform(0.6, 1.2, 2), len(light), dtype=np.float32)[:, None]
+    above, below = rng.uniform(0.6, 1.2, 2).tolist()
+    light *= np.linspace(above, below, len(light), dtype=np.float32)[:, None]
     stuff = _skin(picture) * cv2.GaussianBlur(light, (0, 0), 2.0)[..., None]
     sheet.lay(np.clip(stuff, 0, 255).astype(np.uint8), soft(mask, 0.8, 3, rng))
 
@@ -112,7 +115,7 @@ def _skin(picture: np.ndarray) -> np.ndarray:
     return np.array(cv2.mean(picture[60:95, 35:77])[:3])
 
 
-def _filled(sheet: Sheet, points: list[tuple[float, float]]) -> np.ndarray:
+def _filled(sheet: Sheet, points: Sequence[tuple[float, float]]) -> np.ndarray:
     mask = np.zeros_like(sheet.cover)
     cv2.fillPoly(mask, [np.array(points).astype(np.int32)], 1.0, cv2.LINE_AA)
     return mask

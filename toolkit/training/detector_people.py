@@ -46,7 +46,7 @@ def cut_person(
     is_real = len(bodies) > 0 and style < 0.55
     sheet = Sheet.empty()
     if is_real:
-        lay_body(sheet, bodies[rng.integers(len(bodies))], colour, rng)
+        lay_body(sheet, bodies[int(rng.integers(len(bodies)))], colour, rng)
         draw_neck(sheet, picture, seen, rng)
     else:
         if style < 0.95:
@@ -74,7 +74,7 @@ def cut_decoy(
     """
     style, sheet = rng.random(), Sheet.empty()
     if bodies and style < 0.45:
-        lay_body(sheet, bodies[rng.integers(len(bodies))], hair_colour(picture, rng), rng)
+        lay_body(sheet, bodies[int(rng.integers(len(bodies)))], hair_colour(picture, rng), rng)
     elif style < 0.75:
         draw_torso(sheet, picture, other, rng)
         draw_hair(sheet, hair_colour(picture, rng), rng)
