@@ -25,7 +25,8 @@ class CompiledRuntime(EagerRuntime):
         # Freezing folds batch norms into convolutions: this copy does not learn any more.
         self._network = torch.compile(self._network, dynamic=True, options={"freezing": True})
         try:
-            self._run(np.zeros((2, *height_width(size_px), 3), np.uint8))
+            # One picture, by this thread alone: two would be compiled for by two threads at once.
+            self._run(np.zeros((1, *height_width(size_px), 3), np.uint8))
         except RuntimeError as error:
             reason = str(error).strip().partition("\n")[0]
             raise ModelError(
