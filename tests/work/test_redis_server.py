@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -25,6 +26,13 @@ def server():
     server = RedisServer()
     yield server
     server.stop()
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return client.ping()
+    except redis.ConnectionError:
+        return False
 
 
 def _is_running(pid: int) -> bool:
@@ -63,11 +71,31 @@ def test_a_killed_server_comes_back_at_its_address_with_its_data(server):
     with redis.Redis.from_url(url) as client:
         client.set("kept", "yes")
         os.kill(pid_of(url), signal.SIGKILL)
-        wait_for(lambda: not redis_server._is_listening(Path(url.removeprefix("unix://"))))
+        wait_for(lambda: not _answers(client))
 
         assert server.start() == url
 
         assert client.get("kept") == b"yes"
+
+
+def test_a_server_that_dies_while_it_still_takes_connections_is_started_again(server):
+    path = Path(server.start().removeprefix("unix://"))
+    os.kill(pid_of(f"unix://{path}"), signal.SIGKILL)
+    server._process.wait()
+    path.unlink()
+
+    # In the place of one that is being killed: it takes two connections, says nothing, and is gone.
+    with socket.socket(socket.AF_UNIX) as dying:
+        dying.bind(str(path))
+        dying.listen()
+        end = threading.Thread(
+            target=lambda: ([dying.accept()[0].close() for _ in range(2)], dying.close()), daemon=True
+        )
+        end.start()
+        server.start()
+        end.join(timeout=10)
+
+    assert pid_of(f"unix://{path}") > 0
 
 
 def test_a_frozen_server_is_not_started_again(server):

@@ -52,6 +52,19 @@ def test_results_that_were_lost_on_their_way_are_read_again(queue, fetched_befor
     assert queue.get_results(10) == []
 
 
+def test_results_that_nobody_fetches_in_time_are_deleted():
+    with TaskQueue(new_name(), results_expire_s=0.5) as queue:
+        client = redis.Redis.from_url(queue.url)
+        key = queue._streams.result_key
+        _finished(queue, 2)
+        assert client.exists(key)
+
+        wait_for(lambda: not client.exists(key))
+        assert queue.get_results(10, timeout=0.1) == []
+        _finished(queue, 1)
+        assert [record["result"] for record in queue.get_results(1, timeout=5)] == [0]
+
+
 def test_results_that_were_fetched_leave_redis_with_the_next_fetch_or_with_the_queue(queue):
     client = redis.Redis.from_url(queue.url)
     key = queue._streams.result_key

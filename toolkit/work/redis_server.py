@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import errno
 import importlib.util
 import logging
 import os
@@ -78,8 +77,8 @@ class RedisServer:
             binary = find_redis_server() if self._folder is None else ""
             folder = self._folder = self._folder or _new_folders()
             path = folder / "redis.sock"
-            # A busy or frozen server still listens; only a dead one is started again.
-            if self._owner_pid == os.getpid() and not _is_listening(path):
+            # A busy or frozen server will answer again; only a dead one is started again.
+            if self._owner_pid == os.getpid() and not _is_running(path):
                 self._end_process(timeout_s=0)
                 self._process = self._launch(binary or find_redis_server(), path)
                 _wait_until_up(self._process, path)
@@ -203,21 +202,37 @@ def _wait_until_up(process: subprocess.Popen[bytes], path: Path) -> None:
     _log.debug("redis-server is up at %s", path)
 
 
-def _is_listening(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1.0)
-        return probe.connect_ex(str(path)) not in (errno.ENOENT, errno.ECONNREFUSED)
+def _is_running(path: Path) -> bool:
+    """Whether there is a server that will answer, however late; one that is ending is waited for."""
+    deadline = time.monotonic() + _STOP_TIMEOUT_S
+    while time.monotonic() < deadline:
+        try:
+            # A killed one may take connections for a moment after it has dropped those it had.
+            if _ping(path, timeout_s=0.1):
+                return True
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        except (TimeoutError, BlockingIOError):
+            return True
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+        time.sleep(0.005)
+    return False
 
 
 def _answers(path: Path) -> bool:
+    try:
+        return _ping(path, timeout_s=1.0).startswith(b"+PONG")
+    except OSError:
+        return False
+
+
+def _ping(path: Path, timeout_s: float) -> bytes:
     with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(str(path))
-            probe.sendall(b"PING\r\n")
-            return probe.recv(16).startswith(b"+PONG")
-        except OSError:
-            return False
+        probe.settimeout(timeout_s)
+        probe.connect(str(path))
+        probe.sendall(b"PING\r\n")
+        return probe.recv(16)
 
 
 _shared: RedisServer | None = None
