@@ -5,6 +5,10 @@
 Settings are those of ``toolkit.training.detector_config.DetectorTrainConfig``, from a YAML file and as
 key=value; ``--help`` names them.
 The weights are saved at every look at held-back pictures; Ctrl-C ends the training and keeps what there is.
+With --average it trains nothing and keeps the mean of the weights of several trainings:
+
+    python experiments/train_detector.py --settings experiments/face-detector.yaml out_dir=runs/mean \\
+        --average runs/one/face_detector.safetensors --average runs/two/face_detector.safetensors
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from rich.progress import Progress
 
 from toolkit.errors import ConfigError, ToolkitError
 from toolkit.experiment import build
-from toolkit.training.detector import train_detector
+from toolkit.training.detector import average_detectors, train_detector
 from toolkit.training.detector_config import DetectorTrainConfig
 
 
@@ -32,9 +36,14 @@ def main() -> None:
     )
     options.add_argument("--settings", help="YAML file with settings of the training")
     options.add_argument("overrides", nargs="*", metavar="key=value")
+    options.add_argument("--average", action="append", metavar="WEIGHTS", help="may be repeated: see above")
     given = options.parse_args()
     try:
         config = _config(given.settings, given.overrides)
+        if given.average:
+            result = average_detectors(config, given.average, lambda _, values: print(_told(values)))
+            print(f"the mean of {len(given.average)} trainings in {result.checkpoint}")
+            return
         with Progress() as bar:
             task = bar.add_task("learning", total=1.0)
             result = train_detector(
@@ -42,13 +51,15 @@ def main() -> None:
                 lambda progress, values: bar.update(
                     task, completed=progress, description=f"loss {values['train/loss']:.3f}"
                 ),
-                lambda step, values: bar.console.print(
-                    f"step {step}: " + "  ".join(f"{name} {value:.4f}" for name, value in values.items())
-                ),
+                lambda step, values: bar.console.print(f"step {step}: {_told(values)}"),
             )
     except ToolkitError as error:
         sys.exit(f"error: {error}")
     print(f"{result.steps} steps, weights in {result.checkpoint}")
+
+
+def _told(values: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in values.items())
 
 
 def _config(path: str | None, overrides: list[str]) -> DetectorTrainConfig:

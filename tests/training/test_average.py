@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from toolkit.models.network import FaceNetwork
-from toolkit.training.average import MeanWeights
+from toolkit.training.average import MeanWeights, average_into
 
 
 def test_the_mean_moves_by_its_share_and_the_network_does_not() -> None:
@@ -40,3 +40,14 @@ def test_with_no_decay_the_mean_is_the_network() -> None:
     mean.update(0.0)
 
     assert torch.equal(mean.network.age_head.bias, network.age_head.bias)
+
+
+def test_the_mean_of_several_networks_is_that_of_each_weight_and_statistic() -> None:
+    one, other, mean = (FaceNetwork("test_resnet") for _ in range(3))
+    one.backbone.bn1.running_mean += 4.0
+
+    average_into(mean, [one, other])
+
+    told = mean.gender_head.weight, mean.backbone.bn1.running_mean
+    wanted = (one.gender_head.weight + other.gender_head.weight) / 2, torch.tensor(2.0)
+    assert all(torch.allclose(*pair) for pair in zip(told, wanted, strict=True))

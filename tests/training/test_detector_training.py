@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,17 +12,18 @@ import pytest
 import torch
 
 from toolkit.data.drawn import write_drawn_faces
-from toolkit.data.scenes.compose import Composed, Placement, compose
+from toolkit.data.scenes.compose import Composed, Cutout, Placement, compose
 from toolkit.errors import ConfigError, DataError
 from toolkit.evaluation.detection import Curve
 from toolkit.models.detector.checkpoint import DetectorCheckpoint
 from toolkit.models.detector.network import DetectorNetwork, DetectorOutputs, places
 from toolkit.training import detector_pictures
-from toolkit.training.detector import DetectorTraining, train_detector
+from toolkit.training.detector import DetectorTraining, average_detectors, train_detector
 from toolkit.training.detector_backgrounds import draw_background, read_stills
 from toolkit.training.detector_batches import PictureMill, as_batch
 from toolkit.training.detector_bodies import lay_body, read_bodies
 from toolkit.training.detector_config import DetectorTrainConfig
+from toolkit.training.detector_dress import draw_hand_at
 from toolkit.training.detector_losses import detector_losses, targets
 from toolkit.training.detector_people import cut_decoy, cut_jumble, cut_person
 from toolkit.training.detector_pictures import FacePicture, PictureMaker
@@ -109,6 +111,66 @@ def test_a_face_turned_or_bent_is_smaller_than_its_head(faces: np.ndarray) -> No
     assert high.min() < 95
     for person, (x, y) in zip(people, ((boxes[:, :2] + boxes[:, 2:]) / 2).astype(int), strict=True):
         assert person.premultiplied_bgra[y, x, 3] > 250
+
+
+def test_a_face_seen_from_one_side_keeps_the_box_that_was_drawn_for_it(faces: np.ndarray) -> None:
+    rng = np.random.default_rng(0)
+
+    people = [cut_person(faces[0], faces[1], [], rng, (0.3, 0.05, 0.97, 0.98)) for _ in range(40)]
+
+    boxes = np.array([person.face_xyxy for person in people])
+    middles = (boxes[:, 0] + boxes[:, 2]) / 2
+    wide, high = (boxes[:, 2:] - boxes[:, :2]).T
+    assert wide == pytest.approx(0.67 * 112, abs=1)
+    assert high == pytest.approx(0.93 * 112, abs=1)
+    of_sheets = middles[middles > 112]
+    assert 0.2 < (of_sheets < UPRIGHT.left + 56).mean() < 0.8, "half of them look to the other side"
+    for person, (x, y) in zip(people, ((boxes[:, :2] + boxes[:, 2:]) / 2).astype(int), strict=True):
+        assert person.premultiplied_bgra[y, x, 3] > 250
+
+
+def test_a_hand_at_a_face_leaves_the_eyes_free(faces: np.ndarray) -> None:
+    rng = np.random.default_rng(0)
+    left, top, right, bottom = (round(side) for side in UPRIGHT.face_xyxy)
+    eyes = slice(top, top + round(0.3 * (bottom - top)))
+
+    changed = []
+    for _ in range(30):
+        sheet = Sheet.empty()
+        draw_hand_at(sheet, faces[0], UPRIGHT, rng)
+        assert sheet.cover[eyes, left:right].max() < 0.2
+        changed.append(sheet.cover[eyes.stop : bottom, left:right].max() > 0.9)
+    assert np.mean(changed) > 0.8
+
+
+def test_faces_seen_from_one_side_are_taken_oftener_than_they_are_in_the_pack(
+    faces: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many, box = np.concatenate([faces] * 50), (0.3, 0.0, 1.0, 1.0)
+    cut: list[tuple] = []
+
+    def cut_and_note(*given: Any) -> Cutout:
+        cut.append(given[4:])
+        return cut_person(*given)
+
+    monkeypatch.setattr(detector_pictures, "cut_person", cut_and_note)
+    make = PictureMaker(many, 64, 0, pool=60, turned={7: box}).make
+    for _ in range(15):
+        make()
+
+    assert cut.count(()) > 30
+    assert 0.05 < cut.count((box,)) / len(cut) < 0.3
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_drawn_boxes_that_belong_to_no_picture_of_the_pack_are_refused(drawn: Path, tmp_path: Path) -> None:
+    boxes = tmp_path / "turned.json"
+    boxes.write_text('{"elsewhere.jpg": [0.1, 0, 0.8, 1]}')
+
+    with pytest.raises(ConfigError, match="names no picture of drawn"):
+        DetectorTraining(settings(drawn, tmp_path, turned=str(boxes)))
+    with pytest.raises(ConfigError, match="cannot read the boxes"):
+        DetectorTraining(settings(drawn, tmp_path, turned=str(tmp_path / "nothing.json")))
 
 
 def test_what_only_looks_like_somebody_covers_something_too(faces: np.ndarray) -> None:
@@ -314,6 +376,25 @@ def test_a_training_leaves_weights_with_a_card(drawn: Path, tmp_path: Path) -> N
     assert card.training_data == str(drawn)
     assert card.metrics["steps"] == result.steps == len(told) > 0
     assert told == sorted(told)
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_the_mean_of_two_trainings_is_kept_with_a_card_of_its_own(drawn: Path, tmp_path: Path) -> None:
+    paths = [
+        train_detector(settings(drawn, tmp_path / str(seed), steps=2, seed=seed)).checkpoint
+        for seed in (1, 2)
+    ]
+
+    result = average_detectors(settings(drawn, tmp_path / "mean"), [path for path in paths if path])
+
+    one, other, mean = (
+        DetectorCheckpoint.load(path).network.stem[0].weight for path in (*paths, result.checkpoint) if path
+    )
+    assert torch.allclose(mean, (one + other) / 2, atol=1e-3)
+    assert not torch.allclose(one, other, atol=1e-3)
+    assert DetectorCheckpoint.load(result.checkpoint or "").card.metrics["steps"] == 4
+    with pytest.raises(ConfigError, match="a mean is one of several checkpoints, got 1"):
+        average_detectors(settings(drawn, tmp_path), paths[:1])  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("own_cache")

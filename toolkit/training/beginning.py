@@ -1,8 +1,7 @@
-"""What a training begins with: a network, an optimiser for it, and memory that is kept."""
+"""What a training begins with: a network, and an optimiser for it."""
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
 import timm.optim
@@ -60,16 +59,3 @@ def make_optimiser(network: nn.Module, config: TrainConfig, spread: Spread) -> t
         raise ModelError(
             f"timm has no optimiser {config.optimiser!r}; {did_you_mean(config.optimiser, known)}"
         ) from error
-
-
-def keep_freed_memory() -> None:
-    """Let the C library keep memory it was given back, where it is glibc.
-
-    Every step frees and asks for the same large blocks again; returning them to the kernel in between cost
-    a fifth of the training rate in page faults.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt:
-        trim_threshold, mmap_max = -1, -4
-        mallopt(trim_threshold, -1)
-        mallopt(mmap_max, 0)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ from torch import nn
 
 from toolkit.data.faces import FaceTable, load_faces
 from toolkit.data.store import decoded_pictures
-from toolkit.errors import ModelError
+from toolkit.errors import ConfigError, ModelError
+from toolkit.memory import keep_freed_memory
 from toolkit.models.detector.checkpoint import DetectorCard, DetectorCheckpoint
 from toolkit.models.detector.network import DetectorNetwork, DetectorOutputs
-from toolkit.training.average import MeanWeights
-from toolkit.training.beginning import keep_freed_memory
+from toolkit.records import BoxXyxy
+from toolkit.training.average import MeanWeights, average_into
 from toolkit.training.detector_backgrounds import read_stills
 from toolkit.training.detector_batches import DetectorBatch, PictureMill, as_batch
 from toolkit.training.detector_bodies import read_bodies
@@ -88,6 +90,33 @@ def train_detector(
         torch.set_num_threads(torch_threads)
 
 
+def average_detectors(
+    config: DetectorTrainConfig, checkpoints: Sequence[str | Path], on_validation: OnValidation | None = None
+) -> DetectorTrainResult:
+    """Keep the mean of the weights of several trainings, judged on held-back pictures as each of them was.
+
+    Args:
+        config: of the trainings; says where the mean goes.
+        checkpoints: weights that began from the same ones.
+        on_validation: told how good the mean is.
+
+    Returns:
+        ``steps`` are those of all trainings together.
+
+    Raises:
+        ConfigError: there are fewer than two checkpoints.
+        ModelError: one of them is missing, damaged, or not a detector's.
+    """
+    if len(checkpoints) < 2:
+        raise ConfigError(f"a mean is one of several checkpoints, got {len(checkpoints)}")
+    loaded = [DetectorCheckpoint.load(path) for path in checkpoints]
+    training = DetectorTraining(config)
+    average_into(training.mean.network, [each.network for each in loaded])
+    training.result.steps = sum(int(each.card.metrics.get("steps", 0)) for each in loaded)
+    training.validate(on_validation)
+    return training.result
+
+
 class DetectorTraining:
     """One training in progress."""
 
@@ -102,6 +131,7 @@ class DetectorTraining:
         self._stills = read_stills(config.stills) if config.stills else None
         self._bodies = read_bodies(config.stills, config.bodies) if config.stills else []
         self._pictures = _pictures(faces.split("train"))
+        self._turned = _turned(config.turned, faces.split("train")) if config.turned else {}
         self._held_back = self._make_validation(_pictures(faces.split("val")))
         first = DetectorNetwork() if config.init is None else DetectorCheckpoint.load(config.init).network
         self.network = first.to(memory_format=torch.channels_last)
@@ -117,7 +147,12 @@ class DetectorTraining:
         """Learn until time or steps are over."""
         config = self.config
         maker = PictureMaker(
-            self._pictures, config.image_px, (config.seed, 1), self._stills, bodies=self._bodies
+            self._pictures,
+            config.image_px,
+            (config.seed, 1),
+            self._stills,
+            bodies=self._bodies,
+            turned=self._turned,
         )
         with PictureMill(maker, config.stock, config.seed) as mill, self._gradients:
             self._started_at = self._clock()
@@ -126,8 +161,8 @@ class DetectorTraining:
                 if on_progress:
                     on_progress(progress, values | {"pictures_made": float(mill.made)})
                 if self.result.steps % config.validate_every_steps == 0:
-                    self._validate(on_validation)
-        self._validate(on_validation)
+                    self.validate(on_validation)
+        self.validate(on_validation)
 
     def save(self, metrics: dict[str, float], probability_line: tuple[float, float] = (1.0, 0.0)) -> None:
         """Keep the mean of the weights as it is now."""
@@ -158,7 +193,8 @@ class DetectorTraining:
         self.result.steps += 1
         return values | {"train/learning_rate": rate}
 
-    def _validate(self, on_validation: OnValidation | None) -> None:
+    def validate(self, on_validation: OnValidation | None) -> None:
+        """Judge the mean of the weights as it is now on held-back pictures, and keep it."""
         scores, line = score_held_back(self.mean.network, self._held_back)
         values = self._held_back_losses() | scores
         self.result.validations.append(values)
@@ -199,6 +235,23 @@ def _rate(config: DetectorTrainConfig, progress: float) -> float:
         return config.learning_rate * progress / config.warmup_share
     after = (progress - config.warmup_share) / (1 - config.warmup_share)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, after)))
+
+
+def _turned(path: str, faces: FaceTable) -> dict[int, BoxXyxy]:
+    """By number in the table, the boxes of the faces that are seen from one side."""
+    try:
+        boxes = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"turned: cannot read the boxes in {path}: {error}") from error
+    numbers = {name: number for number, name in enumerate(faces.rows["file"])}
+    found: dict[int, BoxXyxy] = {
+        numbers[name]: (left, top, right, bottom)
+        for name, (left, top, right, bottom) in boxes.items()
+        if name in numbers
+    }
+    if not found:
+        raise ConfigError(f"turned: {path} names no picture of {faces.name}; leave turned out for this pack")
+    return found
 
 
 def _pictures(faces: FaceTable) -> np.ndarray:

@@ -14,7 +14,7 @@ RIM_SHARE = 0.16
 
 _STILL_SHARE = 0.3
 _ELEMENTS = 35
-_LETTERS = "ABCDEFGHKLMNOPRSTUXYZ0123456789"
+_LETTERS = "ABCDEFGHKLMNOPRSTUXYZ0123456789abcdeghmnopqsu&@"
 
 
 def read_stills(path: str, count: int = 60) -> np.ndarray:
@@ -157,7 +157,7 @@ def _put_element(
         cv2.ellipse(
             image, (x, y), (width // 2, height // 2), float(rng.uniform(0, 180)), 0, 360, colour, filled
         )
-    elif kind < 0.92:
+    elif kind < 0.88:
         end = x + round(long * rng.uniform(-1, 1)), y + round(long * rng.uniform(-1, 1))
         cv2.line(image, (x, y), end, colour, int(rng.integers(1, 8)), cv2.LINE_AA)
     elif kind < 0.96:

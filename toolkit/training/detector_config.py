@@ -17,6 +17,8 @@ class DetectorTrainConfig:
         stills: a film without faces, by path, whose pictures are some of the backgrounds.
         bodies: heads seen from behind in that film, by number of the frame: left, top, right and height of
             the chin, pixels; these people get faces.
+        turned: boxes of faces seen from one side, by path of a JSON file: the picture's name to left, top,
+            right and bottom as shares of its sides; other faces lie where the pack's pictures are aligned to.
         init: weights to begin with, by path; None begins with chance.
         out_dir: where the weights go.
         minutes: how long it learns; the rate of learning falls to zero by then.
@@ -37,6 +39,7 @@ class DetectorTrainConfig:
     data: str = "fairface_train_112"
     stills: str | None = None
     bodies: Mapping[int, tuple[float, float, float, float]] = field(default_factory=dict)
+    turned: str | None = None
     init: str | None = None
     out_dir: str = "runs/detector"
     minutes: float = 60.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -11,6 +11,7 @@ import numpy as np
 
 from toolkit.data.scenes.compose import Cutout, Placement, compose
 from toolkit.data.store import square
+from toolkit.records import BoxXyxy
 from toolkit.training.detector_backgrounds import draw_background
 from toolkit.training.detector_bodies import Body
 from toolkit.training.detector_people import cut_decoy, cut_jumble, cut_person
@@ -26,6 +27,7 @@ _GONE = 0.85
 _DECOY_SHARE = 0.35
 _POOL = 1200
 _FRESH_SHARE = 0.06
+_TURNED_SHARE = 0.2
 
 _LEAST_JUMBLE_PX = 36.0
 """Smaller jumbles of a face cannot be told from one, and would teach that blurred faces are none."""
@@ -60,6 +62,8 @@ class PictureMaker:
         stills: (K, H, W, 3), uint8, BGR: places without a face.
         pool: so many people are kept.
         bodies: real ones, for some of the faces.
+        turned: faces seen from one side, by the number of their picture: the box, as shares of its side. They
+            are few, and are taken more often than others.
     """
 
     def __init__(
@@ -70,12 +74,14 @@ class PictureMaker:
         stills: np.ndarray | None = None,
         pool: int = _POOL,
         bodies: Sequence[Body] = (),
+        turned: Mapping[int, BoxXyxy] | None = None,
     ) -> None:
         self._pictures, self._side_px, self._stills = pictures, side_px, stills
-        self._bodies = bodies
+        self._bodies, self._turned = bodies, turned or {}
         self._rng = np.random.default_rng(seed)
         self._pool = pool
         self._people: list[Cutout] = []
+        self._aside: list[Cutout] = []
         self._decoys: list[Cutout] = []
         self._jumbles: list[Cutout] = []
 
@@ -135,7 +141,16 @@ class PictureMaker:
         return placement, is_face
 
     def _person(self) -> Cutout:
+        if self._turned and self._rng.random() < _TURNED_SHARE:
+            return self._drawn_from(self._aside, self._pool // 6, self._cut_aside)
         return self._drawn_from(self._people, self._pool, cut_person)
+
+    def _cut_aside(
+        self, _: np.ndarray, other: np.ndarray, bodies: Sequence[Body], rng: np.random.Generator
+    ) -> Cutout:
+        number = list(self._turned)[rng.integers(len(self._turned))]
+        picture = square(self._pictures[number], PICTURE_PX)
+        return cut_person(picture, other, bodies, rng, self._turned[number])
 
     def _decoy(self, height_px: float) -> Cutout:
         if height_px >= _LEAST_JUMBLE_PX and self._rng.random() < 0.4:

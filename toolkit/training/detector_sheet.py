@@ -18,22 +18,31 @@ which most of them cut off, to the chin. Found by looking at a hundred of them; 
 PICTURE_PX = 112
 """Side of the pictures faces are cut from; FairFace's have it."""
 
-ASIDE_PX, ABOVE_PX, BELOW_PX = 100, 60, 210
+ASIDE_PX, ABOVE_PX, BELOW_PX = 100, 96, 210
 """Room on a sheet around the picture of a face."""
 
 
 class Seen(NamedTuple):
-    """Where a face's picture lies on the sheet: left, top, width and height in pixels."""
+    """Where a face's picture lies on the sheet, and where the face lies in the picture.
+
+    Attributes:
+        left: pixels of the sheet.
+        top: likewise.
+        wide: of the picture, pixels.
+        high: likewise.
+        face_in_picture: left, top, right, bottom, shares of its sides.
+    """
 
     left: int
     top: int
     wide: int
     high: int
+    face_in_picture: BoxXyxy = FACE_IN_PICTURE
 
     @property
     def face_xyxy(self) -> BoxXyxy:
         """Box of the face."""
-        left, top, right, bottom = FACE_IN_PICTURE
+        left, top, right, bottom = self.face_in_picture
         return (
             self.left + left * self.wide,
             self.top + top * self.high,

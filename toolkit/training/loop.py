@@ -19,12 +19,13 @@ from toolkit.data.lookalikes import without_lookalikes
 from toolkit.data.store import decoded_pictures
 from toolkit.errors import ConfigError, ModelError
 from toolkit.evaluation.faces import evaluate_faces
+from toolkit.memory import keep_freed_memory
 from toolkit.models.checkpoint import Checkpoint, ModelCard
 from toolkit.models.predictor import Predictor, pick_device
 from toolkit.training.augment_batch import vary_batch
 from toolkit.training.average import MeanWeights
 from toolkit.training.batches import BatchLoader, FaceBatch
-from toolkit.training.beginning import first_network, keep_freed_memory, make_optimiser
+from toolkit.training.beginning import first_network, make_optimiser
 from toolkit.training.config import TrainConfig
 from toolkit.training.gradients import ShardedGradients
 from toolkit.training.ranks import Ranks

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import importlib
 import importlib.util
-import logging
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +22,7 @@ from toolkit.models.runtimes.onnx_file import export_as_it_is
 from toolkit.models.runtimes.openvino_runtime import (
     OpenVinoRuntime,
     in_a_thread_of_its_own,
+    load_nncf,
     load_openvino,
     openvino_core,
 )
@@ -113,11 +112,7 @@ def write_int8(network: DetectorNetwork, pictures_nhwc: np.ndarray, path: Path) 
 
     Source: static quantization of NNCF, https://github.com/openvinotoolkit/nncf, Apache-2.0.
     """
-    try:
-        nncf = importlib.import_module("nncf")
-    except ImportError as error:
-        raise ModelError("int8 needs NNCF: pip install 'toolkit[int8]'") from error
-    nncf.set_log_level(logging.ERROR)
+    nncf = load_nncf()
     with tempfile.TemporaryDirectory() as folder:
         onnx = export_as_it_is(
             _OfBytes(network).eval(), _EXPORTED_PX, Path(folder, "model.onnx"), takes_any_size=True
