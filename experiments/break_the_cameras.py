@@ -3,9 +3,9 @@
     python experiments/break_the_cameras.py --seconds 60 --json out.json
 
 Eight cameras, real RTSP servers in processes of their own, run through one street. In each case one (or
-all, where it says so) is broken again and again; its neighbours must not notice. The cable is cut between two
-network namespaces, which needs root. Lost packets are left out by the server itself, because the kernel's own
-way to lose them (netem) is not built everywhere.
+all, where it says so) is broken again and again; its neighbours must not notice. The cable is cut, and loses
+packets, between two network namespaces, which needs root. The kernel loses them by netem or, where that is
+not built, by a rule of nftables; in one case, which needs neither, the server leaves them out itself.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 from rich.console import Console
@@ -58,6 +59,7 @@ class World:
         end: makes it well again.
         ill_s: how long it stays broken.
         config: how the cameras are read.
+        breaks_all: whether no neighbour is left whole.
         comes_back: whether the victim is expected to be seen again after each end.
         notes: more that was seen.
     """
@@ -71,6 +73,7 @@ class World:
             retry=True, open_timeout_s=3.0, read_timeout_s=3.0, retry_most_s=4.0
         )
     )
+    breaks_all: bool = False
     comes_back: bool = True
     notes: Callable[[], dict[str, Any]] = dict
 
@@ -113,7 +116,7 @@ def all_killed(setting: Setting) -> Iterator[World]:
             for server in servers:
                 getattr(server, do)()
 
-        yield World(_addresses(servers), lambda: for_all("kill"), lambda: for_all("start"))
+        yield World(_addresses(servers), lambda: for_all("kill"), lambda: for_all("start"), breaks_all=True)
 
 
 @contextlib.contextmanager
@@ -143,12 +146,12 @@ def damaged(setting: Setting) -> Iterator[World]:
 
 @contextlib.contextmanager
 def lossy_udp(setting: Setting) -> Iterator[World]:
-    """All cameras send over UDP, and one packet in twenty is lost, from beginning to end."""
+    """All cameras send over UDP, and leave out one packet in twenty, from beginning to end."""
     with _servers(setting) as servers:
         for server in servers:
             server.lose(0.05)
         udp = CameraConfig(retry=True, transport="udp")
-        yield World(_addresses(servers), lambda: None, lambda: None, config=udp)
+        yield World(_addresses(servers), lambda: None, lambda: None, config=udp, breaks_all=True)
 
 
 @contextlib.contextmanager
@@ -198,6 +201,50 @@ def cable_cut(setting: Setting) -> Iterator[World]:
         yield World(addresses, lambda: set_cable("down"), lambda: set_cable("up"), ill_s=8.0)
 
 
+def lossy_cable(setting: Setting, transport: Literal["tcp", "udp"]) -> Iterator[World]:
+    """The cable to all cameras loses one packet in twenty, both ways, from beginning to end (as above)."""
+    far = os.environ["FAR_NAMESPACE"]
+    with ExitStack() as stack:
+        servers = [
+            stack.enter_context(CameraProcess(setting.film, FAR_HOST, launcher=("ip", "netns", "exec", far)))
+            for _ in range(setting.cameras)
+        ]
+        ways = [lose_arriving(0.05), lose_arriving(0.05, ("ip", "netns", "exec", far))]
+        config = CameraConfig(retry=True, transport=transport)
+        yield World(
+            _addresses(servers),
+            lambda: None,
+            lambda: None,
+            config=config,
+            breaks_all=True,
+            notes=lambda: {"lost_by": " and ".join(sorted(set(ways)))},
+        )
+
+
+def lose_arriving(share: float, inside: Sequence[str] = ()) -> str:
+    """Let the kernel lose this share of the packets that arrive from the cable; names what loses them.
+
+    Args:
+        share: 0 to 1.
+        inside: words before a command that run it in another namespace.
+    """
+    # What one end sends arrives at the other: netem delays and loses what is sent.
+    device = "far0" if inside else "near0"
+    netem = ("tc", "qdisc", "add", "dev", device, "root", "netem", "loss", f"{share:.0%}")
+    if (
+        shutil.which("tc")
+        and not subprocess.run([*inside, *netem], capture_output=True, check=False).returncode
+    ):
+        return "netem"
+    rules = f"""
+        add table ip toolkit
+        add chain ip toolkit arriving {{ type filter hook input priority 0; }}
+        add rule ip toolkit arriving iifname {device} numgen random mod 100 < {round(100 * share)} drop
+    """
+    subprocess.run([*inside, "nft", "-f", "-"], input=rules, text=True, check=True)
+    return "nftables"
+
+
 CASES: dict[str, Case] = {
     "killed": killed,
     "all killed": all_killed,
@@ -207,8 +254,12 @@ CASES: dict[str, Case] = {
     "wrong password": wrong_password,
     "resized": resized,
     "damaged packets": damaged,
-    "5 % lost over UDP": lossy_udp,
+    "5 % left out over UDP": lossy_udp,
+    "5 % lost on the cable, UDP": contextlib.contextmanager(partial(lossy_cable, transport="udp")),
+    "5 % lost on the cable, TCP": contextlib.contextmanager(partial(lossy_cable, transport="tcp")),
 }
+ON_A_CABLE = ("cable cut", "5 % lost on the cable, UDP", "5 % lost on the cable, TCP")
+"""These run inside a network namespace."""
 
 
 class Watch:
@@ -280,7 +331,7 @@ def run_case(case: Case, setting: Setting, seconds: float) -> dict[str, Any]:
         "times_back": sum(back is not None for back in backs_s),
         "back_s": round(statistics.median([b for b in backs_s if b is not None] or [0]), 2),
         "slowest_back_s": round(max([b for b in backs_s if b is not None], default=0), 2),
-        **_shares(figures, neighbours, is_all_broken=case in (all_killed, lossy_udp)),
+        **_shares(figures, neighbours, is_all_broken=world.breaks_all),
         "read": sum(told["read"] for told in cameras.values()),
         **{fate: sum(told[fate] for told in cameras.values()) for fate in FATES},
         "corrupt_packets": sum(told["corrupt_packets"] for told in cameras.values()),
@@ -338,6 +389,8 @@ def run_in_namespaces(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Run a case in a network namespace with a cable to another one."""
     if os.geteuid() != 0 or shutil.which("ip") is None:
         return {"not_run": "needs root and the command ip"}
+    if name != "cable cut" and shutil.which("nft") is None:
+        return {"not_run": "needs the command nft, for kernels without netem"}
     near, far = (f"toolkit-{os.getpid()}-{end}" for end in ("near", "far"))
     with ExitStack() as stack:
         for namespace in (near, far):
@@ -426,7 +479,7 @@ def main() -> int:
         ]
         setting = Setting(options.cameras, *films)
         for name in options.only or CASES:
-            if CASES[name] is cable_cut and "FAR_NAMESPACE" not in os.environ:
+            if name in ON_A_CABLE and "FAR_NAMESPACE" not in os.environ:
                 results[name] = run_in_namespaces(name, options)
             else:
                 results[name] = run_case(CASES[name], setting, options.seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from toolkit.memory import ask_for_large_pages
 from toolkit.schemes import register_scheme
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ def _open_scene(address: str, **settings: Any) -> Any:
 
 # The live wing has never heard of scenes; here, above all rooms, its addresses learn of them.
 register_scheme("scene", _open_scene)
+
+# Before anything here makes a tensor; who has made one before has decided.
+ask_for_large_pages()
 
 
 def __getattr__(name: str) -> Any:

@@ -25,3 +25,8 @@ def leaves_a_process(settings: dict[str, Any]) -> dict[str, Any]:
 def fails(settings: dict[str, Any]) -> dict[str, Any]:
     """Raise."""
     raise RuntimeError("the broker is out to lunch")
+
+
+def large_pages(settings: dict[str, Any]) -> dict[str, Any]:
+    """Tell whether torch is asked for large pages, as a rate."""
+    return {"rate_per_s": float(os.environ["THP_MEM_ALLOC_ENABLE"])}

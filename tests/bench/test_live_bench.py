@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 from typing import Any
 
 import pytest
@@ -32,10 +33,13 @@ def small(videos) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["decode-only", "round-robin", "predecessor"])
 def test_a_contender_answers_frames_until_it_is_stopped(name, small):
+    started = time.monotonic()
     told = full_speed({**small, "home": CONTENDERS[name].home})
+    took_s = time.monotonic() - started
 
     assert told["frames"] > 0
-    assert told["rate_per_s"] == pytest.approx(told["frames"] / 0.5, rel=0.5)
+    # On a busy machine the half second is a longer one.
+    assert told["frames"] / took_s <= told["rate_per_s"] <= 1.05 * told["frames"] / 0.5
 
 
 @pytest.mark.parametrize("name", ["supervision", "vidgear"])

@@ -92,6 +92,13 @@ def test_contenders_take_turns():
     assert turns == ["ours", "raw", "ours", "raw", "done"]
 
 
+@pytest.mark.parametrize(("name", "asked"), [("ours", "1"), ("raw", "1"), ("fast", "0")])
+def test_peers_get_torch_as_it_comes_without_what_the_toolkit_asks_of_it(name, asked):
+    told = run_rounds([case("large_pages", contenders=(name,))], _CONTENDERS, rounds=1, timeout_s=60)
+
+    assert told["case"]["contenders"][name]["rate_per_s"] == float(asked)
+
+
 def test_a_measurement_that_raises_says_why():
     told = run_rounds([case("fails", contenders=("ours",))], _CONTENDERS, rounds=1, timeout_s=10)
 

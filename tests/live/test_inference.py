@@ -9,13 +9,16 @@ import pytest
 from fakes import picture
 from waiting import wait_until
 
+from toolkit.cores import Cores
 from toolkit.errors import BatchSizeMismatch, ConfigError
 from toolkit.live.inference import Inference
 from toolkit.live.lane import Job
+from toolkit.live.turns import Turns
 
 
-def job(*values: int) -> Job:
-    return Job(None, None, [picture(value) for value in values], looked_at=time.monotonic())
+def job(*values: int, is_patient: bool = False) -> Job:
+    crops = [picture(value) for value in values]
+    return Job(None, None, crops, looked_at=time.monotonic(), is_patient=is_patient)
 
 
 def means(crops):
@@ -27,8 +30,10 @@ def started():
     """Makes inferences that are closed again."""
     made = []
 
-    def make(predict=means, batch_size=4, max_wait_s=0.01, calls=2, done=lambda jobs: None) -> Inference:
-        made.append(Inference(predict, batch_size, max_wait_s, calls, done))
+    def make(
+        predict=means, batch_size=4, max_wait_s=0.01, calls=2, done=lambda jobs: None, turns=None
+    ) -> Inference:
+        made.append(Inference(predict, batch_size, max_wait_s, calls, done, turns=turns))
         made[-1].start()
         return made[-1]
 
@@ -47,6 +52,36 @@ def test_every_job_gets_the_answers_to_its_own_crops(started):
     wait_until(lambda: len(done) == 20)
 
     assert [list(each.answers) for each in jobs] == [[n, n + 1] for n in range(0, 40, 2)]
+
+
+def test_a_call_that_nobody_waits_for_takes_a_turn_of_those_who_read(started):
+    done, turns = [], Turns(1, patience_s=60)
+    inference = started(batch_size=2, done=done.extend, turns=turns)
+
+    with turns:
+        inference.submit(job(1, 1, is_patient=True))
+        wait_until(lambda: turns._line)
+        inference.submit(job(2))
+        wait_until(lambda: done)
+        assert [list(each.answers) for each in done] == [[2]], "a live camera's call waits for no reader"
+    wait_until(lambda: len(done) == 2)
+    wait_until(lambda: not turns._held)
+
+
+def test_a_call_in_a_turn_computes_on_one_core_and_one_that_somebody_waits_for_on_all(started):
+    done, cores = [], Cores(2)
+
+    def predict(crops):
+        with cores.take(2) as taken:
+            return [taken] * len(crops)
+
+    inference = started(predict, batch_size=2, done=done.extend, turns=Turns(2))
+
+    for is_patient in (True, False):
+        inference.submit(job(1, is_patient=is_patient))
+        wait_until(lambda: done)
+        assert [list(each.answers) for each in done] == [[1 if is_patient else 2]]
+        done.clear()
 
 
 def test_a_lone_crop_is_answered_when_it_is_due(started):

@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from fakes import EchoModel, FixedDetector, Opener, picture
@@ -193,6 +194,33 @@ def test_another_model_takes_over_between_two_batches_and_no_frame_is_lost():
 
     assert [sum(model.batch_sizes) for model in models] == [20, 20]
     assert [result.tracks[0].votes for result in results] == list(range(1, 41))
+
+
+@pytest.mark.parametrize(("device", "is_in_turns"), [("cpu", True), ("cuda", False), (None, False)])
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_only_a_model_that_computes_on_these_cores_takes_turns_with_those_who_read(
+    device, is_in_turns, is_changed
+):
+    half, in_turns = threading.Event(), []
+
+    def on_device(device):
+        def predict(crops):
+            in_turns.append(threading.get_ident() in pipeline._turns._held)
+            return EchoModel()(crops)
+
+        if device is not None:
+            predict.runtime = SimpleNamespace(device=device, described=dict)
+        return predict
+
+    config = PipelineConfig(batch_size=100, workers=1)
+    first = on_device("cuda" if is_changed else device)
+    with street(Opener(cam=[[half, picture(1)]]), predict=first, config=config) as pipeline:
+        if is_changed:
+            pipeline.use_model(on_device(device))
+        half.set()
+        assert pipeline.wait(20)
+
+    assert in_turns == [is_in_turns]
 
 
 def test_settings_that_hold_for_the_whole_run_cannot_be_changed_in_it():

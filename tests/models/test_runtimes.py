@@ -18,7 +18,7 @@ from torch import nn
 from toolkit.errors import ConfigError, ModelError, ShapeError
 from toolkit.models.network import Classifier, FaceNetwork, PictureNetwork
 from toolkit.models.runtime import RUNTIMES, Runtime, open_runtime
-from toolkit.models.runtimes.base import Cores, as_arrays, difference, usable_threads
+from toolkit.models.runtimes.base import as_arrays, difference, usable_threads
 from toolkit.models.runtimes.folded import FoldedNetwork, fold
 from toolkit.models.runtimes.onnx_file import export_onnx
 from toolkit.models.runtimes.onnx_runtime import OnnxRuntime
@@ -175,15 +175,6 @@ def test_a_network_that_cannot_be_folded_is_run_as_it_is() -> None:
 
     assert not isinstance(folded, FoldedNetwork)
     assert difference(torch_says(folded, images), torch_says(network, images)) < 1e-6
-
-
-def test_threads_are_shared_among_callers() -> None:
-    cores = Cores(4)
-
-    with cores.take(3) as first, cores.take(8) as second:
-        assert (first, second) == (3, 1)
-    with cores.take(8) as alone:
-        assert alone == 4
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,13 @@ class MeasurementFailed(ToolkitError):
     """A measurement raised, or was not over in time; the text ends with what it said last."""
 
 
-def call_apart(function: str, settings: dict[str, Any], folder: Path, timeout_s: float) -> dict[str, Any]:
+def call_apart(
+    function: str,
+    settings: dict[str, Any],
+    folder: Path,
+    timeout_s: float,
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Call ``function(settings)`` in a new process; its whole group is killed when it has ended.
 
     Args:
@@ -29,6 +36,7 @@ def call_apart(function: str, settings: dict[str, Any], folder: Path, timeout_s:
         settings: plain data, handed over as JSON, as the answer comes back.
         folder: what the process says goes into ``said.log`` there.
         timeout_s: the longest it may take.
+        environment: what stands in the new process's, besides what stands in this one's.
 
     Raises:
         MeasurementFailed: it raised, or took too long.
@@ -40,6 +48,7 @@ def call_apart(function: str, settings: dict[str, Any], folder: Path, timeout_s:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            env={**os.environ, **(environment or {})},
             start_new_session=True,
         )
         try:

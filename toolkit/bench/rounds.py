@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from toolkit.bench.apart import MeasurementFailed, call_apart
 from toolkit.errors import ConfigError, did_you_mean
+from toolkit.memory import torch_as_it_comes
 
 # What contenders write while they are measured does not wait for a disk.
 _SHARED_MEMORY = "/dev/shm"
@@ -154,8 +155,9 @@ def _measure(case: Case, contender: Contender, timeout_s: float) -> dict[str, An
     memory = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="toolkit-bench-", dir=memory) as folder:
         settings = {**case.settings, "home": contender.home, "folder": folder}
+        environment = torch_as_it_comes() if contender.kind == "peer" else {}
         try:
-            return call_apart(case.function, settings, Path(folder), timeout_s)
+            return call_apart(case.function, settings, Path(folder), timeout_s, environment)
         except MeasurementFailed as error:
             return {"error": str(error)}
 

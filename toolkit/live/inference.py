@@ -6,12 +6,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from toolkit.cores import one_core
 from toolkit.live.batch_books import BatchBooks, Reason, check_one_each, check_settings
 from toolkit.live.lane import Job
+from toolkit.live.turns import Turns
 from toolkit.records import Part
 
 Predict = Callable[[Sequence[np.ndarray]], Sequence[Any]]
@@ -37,6 +40,9 @@ class Inference:
         calls_at_a_time: number of threads.
         on_answered: told of the jobs of a batch when its call is over, from one of the threads.
         predict_bodies: asked for those crops of a batch that show bodies; ``predict`` gets the others.
+        turns: of those who read recordings, where the model uses the cores that they use. A call for patient
+            jobs alone takes one of them and computes on one core: with one reader less beside it, nobody
+            loses core and cache to it.
 
     Raises:
         ConfigError: a size or time that makes no sense.
@@ -50,10 +56,12 @@ class Inference:
         calls_at_a_time: int,
         on_answered: Callable[[Sequence[Job]], None],
         predict_bodies: Predict | None = None,
+        turns: Turns | None = None,
     ) -> None:
         check_settings(batch_size, max_wait_s, predict)
         self._predict = predict
         self._predict_bodies = predict_bodies or predict
+        self._turns = turns
         self._batch_size = batch_size
         self._max_wait_s = max_wait_s
         self._on_answered = on_answered
@@ -85,10 +93,10 @@ class Inference:
             # What waits may be full now, or due earlier.
             self._changed.notify_all()
 
-    def use(self, predict: Predict) -> None:
-        """Call this model from the next batch on; a call that runs is finished by the one before."""
+    def use(self, predict: Predict, turns: Turns | None) -> None:
+        """Call this model from the next batch on, in such turns; the one before ends the call that runs."""
         with self._changed:
-            self._predict = predict
+            self._predict, self._turns = predict, turns
 
     def submit(self, job: Job) -> None:
         """Leave a job that has crops; they stay together in one call.
@@ -124,7 +132,8 @@ class Inference:
 
     def _run(self) -> None:
         while (batch := self._next_batch()) is not None:
-            self._call(batch)
+            with self._turn_for(batch):
+                self._call(batch)
 
     def _next_batch(self) -> list[Job] | None:
         """Wait for a batch; None when it is closed and nothing is left."""
@@ -161,6 +170,24 @@ class Inference:
         if not self._waiting or self._running:
             return None
         return max(0.0, self._due_at() - time.monotonic())
+
+    @contextmanager
+    def _turn_for(self, batch: list[Job]) -> Iterator[None]:
+        turns = self._turns
+        if turns is None or not all(job.is_patient for job in batch):
+            yield
+            return
+        # Who waits for a turn is not running: what comes meanwhile and is due goes before.
+        self._count_running(-1)
+        with turns.ahead(), one_core():
+            self._count_running(1)
+            yield
+
+    def _count_running(self, calls: int) -> None:
+        with self._changed:
+            self._running += calls
+            if calls < 0 and self._waiting:
+                self._changed.notify()
 
     def _call(self, batch: list[Job]) -> None:
         started = time.monotonic()

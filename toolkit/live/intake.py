@@ -13,8 +13,9 @@ from toolkit.live.turns import Turns
 from toolkit.records import Frame
 from toolkit.stats import FrameLedger, RateMeter, StageTimes
 
-_TURN_S = 0.02
-"""So long is a turn, and always a whole frame: the cache is warm again after a part of the first one."""
+_TURN_S = 0.06
+"""So long is a turn, and always a whole frame: the cache is warm again after a part of the first one, and
+whoever is next may have to wait for a core."""
 
 
 class Way(Protocol):
@@ -95,15 +96,31 @@ class Intake:
             return self._read_one(source)
         self._way.wait_for_room()
         with self._turns:
-            over_at = time.monotonic() + _TURN_S
-            while self._way.has_room and time.monotonic() < over_at:
-                if not self._read_one(source):
-                    return False
-        return True
+            return self._read_a_turn(source)
 
     def end(self, source: Source) -> None:
         """No more frames come from this source."""
         self._book_stale(source)
+
+    def _read_a_turn(self, source: Source) -> bool:
+        # Asking for CPU time calls the system, at whose end a thread may lose its core while it holds the
+        # interpreter. So it is asked for once a turn, and shared out by the clock.
+        began_at, cpu_began_s = time.monotonic(), time.thread_time()
+        over_at = began_at + _TURN_S
+        times_s: list[float] = []
+        try:
+            while self._way.has_room and (read_at := time.monotonic()) < over_at:
+                frame = source.read()
+                times_s.append(time.monotonic() - read_at)
+                # Of what is read as fast as it goes nothing grows stale.
+                if frame is None:
+                    return False
+                self._deliver(frame)
+            return True
+        finally:
+            if times_s:
+                busy = (time.thread_time() - cpu_began_s) / (time.monotonic() - began_at)
+                self._stages.add_many("decode", [seconds * busy for seconds in times_s])
 
     def _read_one(self, source: Source) -> bool:
         # Waiting for the network or for a recording's pace is no work: the time of this thread's core counts.

@@ -80,8 +80,7 @@ class LivePipeline:
         self._runtime = getattr(predict, "runtime", None)
         self._stages = StageTimes()
         self._look = Look(detect, self.config, self._stages, predict_bodies is not None)
-        # One more than cores: now and then somebody waits for the interpreter.
-        self._turns = Turns(self._workers + 1)
+        self._turns = Turns(self._workers)
         self._gate = Gate(self.config)
         self._finish = Finish(isinstance(detect, WholeFrame), listeners, self._stages, self._gate)
         self._inference = Inference(
@@ -91,6 +90,7 @@ class LivePipeline:
             calls_at_a_time=self._workers,
             on_answered=self._finish.put,
             predict_bodies=None if predict_bodies is None else self._timed(predict_bodies),
+            turns=self._turns_of_model(),
         )
         self._lanes: dict[str, Lane] = {}
         self._threads: list[threading.Thread] = []
@@ -191,8 +191,8 @@ class LivePipeline:
 
         Persons keep the votes that the model before has cast for them.
         """
-        self._inference.use(self._timed(predict))
         self._runtime = getattr(predict, "runtime", None)
+        self._inference.use(self._timed(predict), self._turns_of_model())
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until every camera has ended and every frame has its result; False after ``timeout_s``."""
@@ -310,6 +310,10 @@ class LivePipeline:
             self._inference.submit(job)
         else:
             self._finish.put((job,))
+
+    def _turns_of_model(self) -> Turns | None:
+        # Of a plain function nobody knows where it computes: it may only wait for somebody's answer.
+        return self._turns if getattr(self._runtime, "device", None) == "cpu" else None
 
     def _timed(self, predict: Predict) -> Predict:
         def timed(crops: Sequence[np.ndarray]) -> Sequence[Any]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
-import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +20,7 @@ from toolkit.models.runtimes.onnx_runtime import OnnxRuntime
 from toolkit.models.runtimes.openvino_runtime import (
     OpenVinoRuntime,
     in_a_thread_of_its_own,
+    load_nncf,
     load_openvino,
     openvino_core,
 )
@@ -171,11 +170,7 @@ def quantized(model: Any, calibration_nhwc: np.ndarray) -> Any:
 
     Source: static quantization of NNCF, https://github.com/openvinotoolkit/nncf, Apache-2.0.
     """
-    try:
-        nncf = importlib.import_module("nncf")
-    except ImportError as error:
-        raise ModelError("int8 needs NNCF: pip install 'toolkit[int8]'") from error
-    nncf.set_log_level(logging.ERROR)
+    nncf = load_nncf()
     # One at a time: the ranges are those of pictures, not of batches.
     dataset = nncf.Dataset([picture[None] for picture in calibration_nhwc])
     # MIXED keeps the sign of activations, which swish-like functions need.

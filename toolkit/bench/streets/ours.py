@@ -40,6 +40,22 @@ def warm(runtime: Runtime) -> Runtime:
     return runtime
 
 
+class WholeFrameModel:
+    """A classifier of whole frames, as the street calls it.
+
+    Attributes:
+        runtime: what runs it.
+    """
+
+    def __init__(self, runtime: Runtime, size_px: int) -> None:
+        self.runtime = runtime
+        self._size_px = size_px
+
+    def __call__(self, frames: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The logits of each frame (H, W, 3), uint8, BGR."""
+        return list(self.runtime(make_batch(frames, self._size_px))[0])
+
+
 class Auto(Street):
     """The runtime is ours to choose."""
 
@@ -47,12 +63,12 @@ class Auto(Street):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        self._runtime = self.make_runtime(task.model, task.size_px)
-        self.runtime = str(self._runtime)
+        runtime = self.make_runtime(task.model, task.size_px)
+        self.runtime = str(runtime)
         self._street = LivePipeline(
             {f"camera-{number}": video for number, video in enumerate(task.videos)},
             WholeFrame(task.size_px),
-            self._predict,
+            WholeFrameModel(runtime, task.size_px),
             camera_config=CameraConfig(realtime=task.realtime, loop=True),
             listeners=[self._count],
         )
@@ -66,9 +82,6 @@ class Auto(Street):
 
     def stop(self) -> None:
         self._street.stop()
-
-    def _predict(self, frames: Sequence[np.ndarray]) -> list[np.ndarray]:
-        return list(self._runtime(make_batch(frames, self.task.size_px))[0])
 
     def _count(self, result: FrameResult) -> None:
         self.counts[0] += 1

@@ -9,7 +9,8 @@ import torch
 
 from toolkit.bench.trainings.measure import Meter
 from toolkit.bench.trainings.ours import as_training, one_batch
-from toolkit.training.beginning import first_network, keep_freed_memory, make_optimiser
+from toolkit.memory import keep_freed_memory
+from toolkit.training.beginning import first_network, make_optimiser
 from toolkit.training.losses import face_losses
 
 

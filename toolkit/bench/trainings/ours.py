@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from toolkit.bench.trainings.measure import Meter
+from toolkit.memory import keep_freed_memory
 from toolkit.models.predictor import pick_device
 from toolkit.training.batches import FaceBatch
-from toolkit.training.beginning import first_network, keep_freed_memory, make_optimiser
+from toolkit.training.beginning import first_network, make_optimiser
 from toolkit.training.config import TrainConfig
 from toolkit.training.gradients import ShardedGradients
 from toolkit.training.loop import Training

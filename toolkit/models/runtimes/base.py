@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from toolkit.cores import Cores
 from toolkit.errors import ConfigError, ShapeError
 
 if TYPE_CHECKING:
@@ -72,28 +71,6 @@ class Runtime(ABC):
 
     def __str__(self) -> str:
         return f"{self.name}, {self.threads} thread{'s' * (self.threads != 1)}, {self.device}"
-
-
-class Cores:
-    """Shares a number of threads out among those who call at the same time.
-
-    One caller alone gets all of them; one who comes while others run gets what is left, and waits for one.
-    """
-
-    def __init__(self, count: int) -> None:
-        self._free = threading.Semaphore(count)
-
-    @contextmanager
-    def take(self, most: int) -> Iterator[int]:
-        """Hold from one to ``most`` threads, as many as are free now; gives their number."""
-        self._free.acquire()
-        taken = 1
-        try:
-            while taken < most and self._free.acquire(blocking=False):
-                taken += 1
-            yield taken
-        finally:
-            self._free.release(taken)
 
 
 def side_by_side(run: Callable[[np.ndarray], Outputs], images_nhwc: np.ndarray, cores: Cores) -> Outputs:
