@@ -93,7 +93,7 @@ def test_what_did_not_arrive_is_sent(run, folder):
     _, _, hint = run("list")
     code, out, _ = run("send")
 
-    assert "1 runs left data" in hint
+    assert "1 run left data" in hint
     assert code == 0
     assert "1 entries sent to run" in out
     assert "late" in run("list", "-e", "train")[1]

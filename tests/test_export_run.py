@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import torch
@@ -24,6 +25,8 @@ def test_the_command_offers_what_there_is() -> None:
 def test_int8_is_calibrated_on_the_named_faces_and_scored_beside_torch(tmp_path: Path) -> None:
     torch.manual_seed(0)
     weights = Checkpoint(FaceNetwork("test_resnet"), ModelCard("test_resnet", 32)).save(tmp_path / "model")
+    listener = logging.NullHandler()
+    logging.getLogger("nncf").addHandler(listener)
     pack, folder, told = write_pack(tmp_path / "faces.parquet"), tmp_path / "out", tmp_path / "told.json"
 
     words = (
@@ -35,3 +38,4 @@ def test_int8_is_calibrated_on_the_named_faces_and_scored_beside_torch(tmp_path:
     assert "differ from torch's by" in result.output
     assert values["card"]["calibration_pictures"] == 12
     assert values["scores"]["torch"]["n"] == values["scores"]["exported"]["n"] == 18
+    assert listener.level == logging.NOTSET, "who listens to the log goes on hearing all of it"

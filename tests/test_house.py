@@ -21,14 +21,17 @@ _PACKAGE = _ROOT / "toolkit"
 _FLOORS = {
     "ground": {
         "addresses",
+        "cores",
         "crops",
         "errors",
         "machine",
+        "memory",
         "prometheus",
         "records",
         "resources",
         "schemes",
         "stats",
+        "words",
         "truth",
     },
     "wings": {"data", "live", "models", "rtsp", "work"},

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from made_faces import draw_textured_face, jpeg, write_pack
 
 from toolkit.cli import cli
+from toolkit.data.faces import load_faces
 from toolkit.errors import ConfigError
 
 
@@ -107,6 +108,14 @@ def test_an_error_before_the_first_step_follows_no_empty_bar(toolkit, tmp_path: 
     assert not ended.stderr.strip()
 
 
+def test_drawn_faces_are_a_pack_to_try_everything_out_with(toolkit, tmp_path: Path) -> None:
+    said = toolkit("data draw new/drawn.parquet --train 24 --val 8 --test 4 --json drawn.json")
+
+    assert "train 24, val 8, test 4" in said.stdout
+    assert json.loads((tmp_path / "drawn.json").read_text())["splits"] == {"train": 24, "val": 8, "test": 4}
+    assert len(load_faces(tmp_path / "new" / "drawn.parquet", "train")) == 24
+
+
 def test_a_sweep_that_was_ended_goes_on_and_trains_no_point_twice(
     toolkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,7 +140,7 @@ def test_a_sweep_that_was_ended_goes_on_and_trains_no_point_twice(
         json.loads((tmp_path / f"{n}.json").read_text()) for n in ("first", "then", "again")
     )
     assert learned == [(16, 1), (16, 2), (32, 1), (32, 2), (32, 2)]
-    assert "1 points are left; the same command goes on" in said[0]
+    assert "left: 1 point; the same command goes on" in said[0]
     assert [row["name"] for row in then["points"]] == ["image_px=16, epochs=2", "image_px=32, epochs=2"]
     assert (first["left"], then["left"]) == (1, 0)
     assert again["points"] == then["points"]

@@ -1,5 +1,7 @@
 """Rates, latencies and books."""
 
+import threading
+
 import numpy as np
 import pytest
 from fakes import FakeClock
@@ -59,6 +61,28 @@ def test_a_percentile_is_never_above_what_was_seen_and_none_when_nothing_was():
 
     assert meter.percentile_s(99) <= 0.2
     assert meter.snapshot_ms()["p50"] == pytest.approx(200, rel=0.01)
+
+
+def test_no_latency_is_lost_while_somebody_asks():
+    meter, asked = LatencyMeter(), []
+
+    def add() -> None:
+        for _ in range(3000):
+            meter.add(0.002)
+            meter.add_many([0.001, 0.003])
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        asked.append(meter.count)
+    for thread in threads:
+        thread.join()
+
+    assert asked == sorted(asked)
+    assert meter.count == 4 * 9000
+    assert meter.total_s == pytest.approx(4 * 3000 * 0.006)
+    assert meter.percentile_s(50) == pytest.approx(0.002, rel=0.02)
 
 
 def test_latencies_beyond_the_scale_are_counted_at_its_ends():

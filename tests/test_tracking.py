@@ -5,12 +5,11 @@ import os
 import signal
 import socket
 import sqlite3
-import subprocess
 import sys
 import threading
-import urllib.request
 
 import pytest
+from mlflow_server import mlflow_server
 from waiting import wait_until
 
 from toolkit import tracking
@@ -80,11 +79,35 @@ def test_the_pages_show_who_ran_what_and_why(client, monkeypatch):
 
 def test_the_machine_is_measured_by_the_names_of_mlflows_own_system_metrics(client, impatient):
     record = RunRecord("live", "long", {})
+    record.log_metrics({"live/fps": 25.0})
     wait_until(lambda: any(name.startswith("system/") for name in _metrics(client, record)), 30)
 
     metrics = client.get_run(record.close()).data.metrics
     assert 0 <= metrics["system/cpu_utilization_percentage"] <= 100
     assert metrics["system/system_memory_usage_megabytes"] > 0
+
+
+def test_mlflow_compares_runs_by_a_metric_of_theirs_and_not_by_the_machines(client, impatient, monkeypatch):
+    samples = []
+    monkeypatch.setattr(tracking, "system_metrics", lambda: lambda: samples.append(1) or {"system/cpu": 50.0})
+    record = RunRecord("train", "compared", {})
+    wait_until(lambda: len(samples) > 2, 30)
+    record.log_metrics({"val/gender_accuracy": 0.9, "train/loss": 1.0})
+    wait_until(lambda: "system/cpu" in _metrics(client, record), 30)
+    metrics = client.get_run(record.close()).data.metrics
+
+    # The comparison begins with the first one that all runs have.
+    assert next(iter(metrics)) == "val/gender_accuracy"
+
+
+def test_what_the_machine_did_is_kept_of_a_run_without_metrics_of_its_own(client, impatient, monkeypatch):
+    samples = []
+    monkeypatch.setattr(tracking, "system_metrics", lambda: lambda: samples.append(1) or {"system/cpu": 50.0})
+    record = RunRecord("notebook", "silent", {})
+    wait_until(lambda: len(samples) > 1, 30)
+    run_id = record.close()
+
+    assert len(client.get_metric_history(run_id, "system/cpu")) == len(samples)
 
 
 def test_a_model_becomes_a_version_that_is_the_newest_and_if_it_is_the_best(client, tmp_path):
@@ -236,33 +259,8 @@ def test_a_locked_store_gets_the_data_when_it_is_free_again(
 @pytest.fixture
 def server(client, tmp_path):
     """A real ``mlflow server`` over the client's store: its process and its address."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        address = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    where = f"--host 127.0.0.1 --port {address.rpartition(':')[2]} --workers 1"
-    store = ["--backend-store-uri", store_uri(), "--artifacts-destination", str(tmp_path / "kept")]
-    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (tmp_path / "server.log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", *store, *where.split()],
-            env=os.environ | settings,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        wait_until(lambda: _is_healthy(address) or process.poll() is not None, 180)
-        assert process.poll() is None, (tmp_path / "server.log").read_text()
-        yield process, address
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _is_healthy(address: str) -> bool:
-    try:
-        return urllib.request.urlopen(f"{address}/health", timeout=5).status == 200
-    except OSError:
-        return False
+    with mlflow_server(store_uri(), tmp_path) as served:
+        yield served
 
 
 def test_a_server_that_freezes_and_then_dies_loses_nothing(client, server, impatient, monkeypatch, caplog):

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from toolkit.errors import ConfigError
 from toolkit.terminal import FOLDER, err, json_option, new_folder, out, print_run, write_json
+from toolkit.words import counted
 
 if TYPE_CHECKING:
     from toolkit.capacity.search import Plan
@@ -139,7 +140,7 @@ def _run_scenarios(experiment: Experiment, json_path: Path | None) -> None:
         rate = next((row[key] for key in ("rate_per_s", "samples_per_s", "frames_per_s") if key in row), None)
         late = (_number(row.get(f"p{p}_ms")) for p in (50, 90, 99))
         lost = f"{row['dropped_fraction']:.1%}" if "dropped_fraction" in row else "-"
-        cameras = f", {row['cameras']} cameras" if "cameras" in row else ""
+        cameras = f", {counted(row['cameras'], 'camera')}" if "cameras" in row else ""
         table.add_row(name + cameras, _number(rate), *late, lost)
     out.print(table)
     write_json(json_path, told)
@@ -202,7 +203,9 @@ def _print_result(result: dict[str, Any]) -> None:
     if result["cameras"] is None:
         out.print("ended by hand: no answer yet")
     else:
-        out.print(f"[bold]{result['cameras']} cameras[/bold]; {result['confidence']}", soft_wrap=True)
+        out.print(
+            f"[bold]{counted(result['cameras'], 'camera')}[/bold]; {result['confidence']}", soft_wrap=True
+        )
     if result["repeated"]:
         out.print(f"{result['repeated']} of {len(result['trials'])} runs were disturbed by others' work")
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from toolkit.terminal import FOLDER, NEW_FILE, err, json_option, load, new_folder, out, print_run, write_json
+from toolkit.words import counted
 
 
 @click.command()
@@ -82,7 +83,7 @@ def sweep(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, json_
         result = run_sweep(experiment, folder, on_point, on_progress, on_epoch)
     out.print(_point_table(result["points"]))
     if result["left"]:
-        err.print(f"{result['left']} points are left; the same command goes on", highlight=False)
+        err.print(f"left: {counted(result['left'], 'point')}; the same command goes on", highlight=False)
     if result["figure"]:
         out.print(f"picture: {result['figure']}", highlight=False, soft_wrap=True)
     print_run(result["mlflow_run_id"])
@@ -121,6 +122,31 @@ def prepare(name: str, folder: Path, target: Path, side_px: int, json_path: Path
     out.print(copies, highlight=False)
     out.print(f"sha256 {report.sha256}", highlight=False)
     write_json(json_path, {**vars(report), "path": str(report.path)})
+
+
+@data.command(short_help="Draw faces to learn from, for a first try without a data set.")
+@click.argument("target", metavar="FILE", type=NEW_FILE)
+@click.option("--train", default=600, show_default=True, type=click.IntRange(1), help="Faces of that split.")
+@click.option("--val", default=150, show_default=True, type=click.IntRange(1), help="Faces of that split.")
+@click.option("--test", default=150, show_default=True, type=click.IntRange(0), help="Faces of that split.")
+@click.option("--seed", default=7, show_default=True, help="Of all chance.")
+@json_option
+def draw(target: Path, train: int, val: int, test: int, seed: int, json_path: Path | None) -> None:
+    """Draw faces into the pack FILE (Parquet), which training and evaluation read.
+
+    The mouth's colour tells the gender, the grey of the hair the age. What a model makes of them says nothing
+    of people; it serves to try everything out before there is a data set.
+
+    \b
+      toolkit data draw drawn.parquet
+    """
+    from toolkit.data.drawn import write_drawn_faces
+
+    splits = {"train": train, "val": val, "test": test}
+    write_drawn_faces(target, **splits, seed=seed)
+    counts = ", ".join(f"{split} {count:,}" for split, count in splits.items())
+    out.print(f"{target}: {counts}", highlight=False, soft_wrap=True)
+    write_json(json_path, {"path": str(target), "splits": splits})
 
 
 _COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from toolkit.terminal import err, out, plain, print_run
+from toolkit.words import counted
 
 if TYPE_CHECKING:
     from toolkit.live_run import LiveReport
@@ -94,7 +95,9 @@ def remarks(statistics: dict[str, Any]) -> Iterator[Text]:
         for line, seen in values["lines"].items():
             yield Text(f"{name}, {line}: {seen['to_left']} to the left, {seen['to_right']} to the right")
     if runtime := statistics["runtime"]:
-        yield Text(f"model in {runtime['name']}, {runtime['threads']} threads ({runtime['reason']})")
+        yield Text(
+            f"model in {runtime['name']}, {counted(runtime['threads'], 'thread')} ({runtime['reason']})"
+        )
     stages = ", ".join(f"{stage} {row['mean_ms']:.1f}" for stage, row in statistics["stages"].items())
     if stages:
         yield Text(f"mean ms: {stages}")

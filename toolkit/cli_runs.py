@@ -13,6 +13,7 @@ from rich.table import Table
 
 from toolkit.errors import ConfigError
 from toolkit.terminal import FILE, NEW_FILE, err, json_option, out, plain, write_json
+from toolkit.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,7 +131,11 @@ def export(path: Path, experiment: str | None, history: str | None) -> None:
             frame = metric_history(str(find_runs([history]).index[0]))
     path.parent.mkdir(parents=True, exist_ok=True)
     write(frame)
-    out.print(f"{path}: {len(frame)} rows, {len(frame.columns)} columns", highlight=False, soft_wrap=True)
+    out.print(
+        f"{path}: {counted(len(frame), 'row')}, {counted(len(frame.columns), 'column')}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 @runs.command(short_help="Draw a live RUN over time, as two pictures.")
@@ -236,7 +241,9 @@ def _say_unsent() -> None:
     from toolkit.unsent import unsent_files
 
     if count := len(unsent_files()):
-        err.print(f"{count} runs left data that MLflow did not take: toolkit runs send", highlight=False)
+        err.print(
+            f"{counted(count, 'run')} left data that MLflow did not take: toolkit runs send", highlight=False
+        )
 
 
 def _text(value: Any) -> str:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from toolkit.terminal import FOLDER, err, json_option, new_folder, out, write_json
+from toolkit.words import counted
 
 if TYPE_CHECKING:
     from toolkit.data.scenes import SceneFiles
@@ -88,7 +89,8 @@ def preview(address: str, out_dir: Path | None, port: int | None, json_path: Pat
         out.print(str(path), highlight=False, soft_wrap=True)
     faces = [len(f) for n in range(1, config.cameras + 1) for f in files.truth(n).faces]
     out.print(
-        f"{config.cameras} cameras, {config.frames} frames each, {sum(faces) / len(faces):.1f} faces a frame",
+        f"{counted(config.cameras, 'camera')}, {counted(config.frames, 'frame')} each, "
+        f"{sum(faces) / len(faces):.1f} faces a frame",
         highlight=False,
     )
     about: dict[str, Any] = {"films": [str(film) for film in films], "truth": str(folder / "truth.json")}

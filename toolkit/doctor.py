@@ -23,6 +23,7 @@ from toolkit.errors import QueueUnavailable
 from toolkit.machine import machine
 from toolkit.mlflow_store import DEFAULT_STORE, local_file, store_uri
 from toolkit.resources import cores, gpus
+from toolkit.words import counted
 
 _LEAST_FREE_GB = 2.0
 """A live run leaves megabytes, a sweep or a store of long runs gigabytes."""
@@ -185,14 +186,16 @@ def _store() -> Iterator[Finding]:
             yield Finding("MLflow store", "missing", f"{path or shown}: {without_password(str(error))}", cure)
     unsent = len(list(DEFAULT_STORE.glob("unsent-*.jsonl")))
     if unsent:
-        yield Finding("unsent data", "optional", f"of {unsent} runs in {DEFAULT_STORE}", "toolkit runs send")
+        yield Finding(
+            "unsent data", "optional", f"of {counted(unsent, 'run')} in {DEFAULT_STORE}", "toolkit runs send"
+        )
 
 
 def _runs_in(path: Path) -> str:
     # Without MLflow, which takes seconds to load.
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=1.0)) as store:
         (count,) = store.execute("select count(*) from runs where lifecycle_stage = 'active'").fetchone()
-    return f"{count} runs"
+    return counted(count, "run")
 
 
 def _answer_of(uri: str) -> str:

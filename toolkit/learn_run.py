@@ -19,6 +19,8 @@ from toolkit.training.loop import OnEpoch, OnProgress, TrainResult, train
 from toolkit.training.mlflow_model import save_mlflow_model
 from toolkit.training.ranks import Ranks
 
+_COMPARED_BY = "val/gender_accuracy"
+
 
 def run_training(
     experiment: Experiment,
@@ -61,7 +63,8 @@ def run_training(
     record.log_text(as_yaml(experiment), "experiment.yaml")
 
     def note_epoch(epoch: int, metrics: dict[str, float]) -> None:
-        record.log_metrics(metrics, step=epoch)
+        # MLflow's comparison begins with the metric that was written first.
+        record.log_metrics({_COMPARED_BY: metrics.get(_COMPARED_BY), **metrics}, step=epoch)
         if on_epoch:
             on_epoch(epoch, metrics)
 

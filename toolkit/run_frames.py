@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from toolkit.errors import ConfigError, StoreUnavailable, did_you_mean
@@ -22,7 +23,7 @@ _SMALLER_IS_BETTER = re.compile(
 )
 """Ends of metric names of which less is more."""
 
-_PARAM = "params."
+_PARAM, _SYSTEM = "params.", "system/"
 _PAGE = 1000
 _COUNTS = ("read", "analysed", "skipped", "failed")
 
@@ -93,14 +94,18 @@ def compare_runs(runs: pd.DataFrame) -> pd.DataFrame:
         runs: rows of :func:`run_frame`.
 
     Returns:
-        Index: settings, as ``params.NAME``, above metrics; a column for each run, named by its name, and by
-        its id where two have one name.
+        Index: settings, as ``params.NAME``, above metrics, those of the machine last; a column for each run,
+        named by its name, and by its id where two have one name.
     """
     names = runs["run"].where(~runs["run"].duplicated(keep=False), runs["run"] + " " + runs.index.str[:6])
     table = runs.drop(columns=["run", "started", "parent"]).T.set_axis(list(names), axis=1)
     told = table.dropna(how="all")
     unlike = told[told.astype(str).nunique(axis=1) > 1] if len(runs) > 1 else told
-    return unlike.sort_index(key=lambda keys: ~keys.str.startswith(_PARAM), kind="stable")
+    return unlike.sort_index(key=_ranks, kind="stable")
+
+
+def _ranks(names: pd.Index) -> np.ndarray:
+    return np.select([names.str.startswith(_PARAM), names.str.startswith(_SYSTEM)], [0, 2], 1)
 
 
 def smaller_is_better(metric: str) -> bool:

@@ -71,15 +71,19 @@ class LatencyMeter:
     """Percentiles of a whole run in constant memory: a histogram whose bins grow by 1 %.
 
     Covers 1 microsecond to about 3 hours; a percentile is right to within one bin. The bin layout is that of
-    HdrHistogram's logarithmic mode, simplified to a constant ratio.
+    HdrHistogram's logarithmic mode, simplified to a constant ratio. What is new waits in a line until
+    somebody asks, or the line is long: after other work, which leaves nothing of the histogram in the
+    cache, each visit to it is slow.
     """
 
     _SMALLEST_S = 1e-6
     _GROWTH = 1.01
     _LOG_GROWTH = math.log(_GROWTH)
     _BINS = 2320
+    _MOST_NEW = 256
 
     def __init__(self) -> None:
+        self._new: deque[float] = deque()
         self._counts = np.zeros(self._BINS, dtype=np.int64)
         self._lock = threading.Lock()
         self._max_s = 0.0
@@ -87,34 +91,31 @@ class LatencyMeter:
 
     def add(self, seconds: float) -> None:
         """Record one latency."""
-        ratio = max(seconds, self._SMALLEST_S) / self._SMALLEST_S
-        index = min(int(math.log(ratio) / self._LOG_GROWTH), self._BINS - 1)
-        with self._lock:
-            self._counts[index] += 1
-            self._max_s = max(self._max_s, seconds)
-            self._total_s += seconds
+        self._new.append(seconds)
+        if len(self._new) >= self._MOST_NEW:
+            self._sort_in()
 
     def add_many(self, seconds: Sequence[float]) -> None:
-        """Record several latencies, at a tenth of the cost for each."""
-        values_s = np.maximum(np.asarray(seconds, dtype=np.float64), self._SMALLEST_S)
-        bins = (np.log(values_s / self._SMALLEST_S) / self._LOG_GROWTH).astype(np.int64)
-        with self._lock:
-            np.add.at(self._counts, np.minimum(bins, self._BINS - 1), 1)
-            self._max_s = max(self._max_s, *seconds)
-            self._total_s += sum(seconds)
+        """Record several latencies."""
+        self._new.extend(seconds)
+        if len(self._new) >= self._MOST_NEW:
+            self._sort_in()
 
     @property
     def count(self) -> int:
         """Number of latencies recorded."""
+        self._sort_in()
         return int(self._counts.sum())
 
     @property
     def total_s(self) -> float:
         """Sum of the latencies recorded, in seconds."""
+        self._sort_in()
         return self._total_s
 
     def percentile_s(self, percent: float) -> float | None:
         """The latency that ``percent`` % of all stayed at or under; None when nothing was recorded."""
+        self._sort_in()
         with self._lock:
             total = int(self._counts.sum())
             if total == 0:
@@ -129,6 +130,19 @@ class LatencyMeter:
         values = {f"p{p}": self.percentile_s(p) for p in (50, 95, 99)}
         return {name: None if s is None else round(s * 1000, 3) for name, s in values.items()}
 
+    def _sort_in(self) -> None:
+        """Give what is new its places in the histogram."""
+        with self._lock:
+            # Others may add to the line meanwhile; only who holds the lock takes from it.
+            new_s = np.array([self._new.popleft() for _ in range(len(self._new))], dtype=np.float64)
+            if not len(new_s):
+                return
+            ratios = np.maximum(new_s, self._SMALLEST_S) / self._SMALLEST_S
+            bins = (np.log(ratios) / self._LOG_GROWTH).astype(np.int64)
+            np.add.at(self._counts, np.minimum(bins, self._BINS - 1), 1)
+            self._max_s = max(self._max_s, float(new_s.max()))
+            self._total_s += float(new_s.sum())
+
 
 class StageTimes:
     """How long each stage of a frame's way takes, fed from any thread, 2 us a time.
@@ -142,11 +156,15 @@ class StageTimes:
 
     def add(self, stage: str, seconds: float) -> None:
         """One frame, or one batch, spent ``seconds`` in ``stage``."""
-        meter = self._meters.get(stage)
-        if meter is None:
-            # Of two threads that come first at the same time, one meter stays.
-            meter = self._meters.setdefault(stage, LatencyMeter())
-        meter.add(seconds)
+        self._meter(stage).add(seconds)
+
+    def add_many(self, stage: str, seconds: Sequence[float]) -> None:
+        """Several of them at once, for less."""
+        self._meter(stage).add_many(seconds)
+
+    def _meter(self, stage: str) -> LatencyMeter:
+        # Of two threads that come first at the same time, one meter stays.
+        return self._meters.get(stage) or self._meters.setdefault(stage, LatencyMeter())
 
     def snapshot(self) -> dict[str, dict[str, Any]]:
         """Per stage ``{"count", "total_s", "mean_ms", "p50_ms", "p95_ms", "p99_ms"}``, first seen first."""

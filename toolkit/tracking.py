@@ -70,7 +70,8 @@ class RunRecord:
     beside the default store, line by line, from where ``toolkit runs send`` sends it.
 
     Beside what it is told it notes who ran what on which machine, in the tags that MLflow's pages show, and
-    every five seconds what the machine's parts do, by the names of MLflow's own system metrics.
+    every five seconds what the machine's parts do, by the names of MLflow's own system metrics. A run's first
+    own metric is written before these, because MLflow compares runs by what was written first.
 
     Args:
         experiment: name of the MLflow experiment: "live", "train", "evaluate", ...
@@ -90,6 +91,8 @@ class RunRecord:
         self._question = str(params.get("question") or "")
         self._client: MlflowClient | None = None
         self._new: deque[Entry] = deque()
+        self._of_machine: list[Entry] = []
+        self._has_own_metrics = False
         self._waiting: list[Entry] = []
         self._kept: Path | None = None
         self._wake = threading.Event()
@@ -109,7 +112,8 @@ class RunRecord:
         """Write numbers by name; None is left out."""
         numbers = {name: float(value) for name, value in values.items() if value is not None}
         if numbers:
-            self._new.append({"kind": "metrics", "step": step, "at_ms": _now_ms(), "metrics": numbers})
+            self._new.append(_metrics_entry(numbers, step))
+            self._has_own_metrics = True
 
     def log_text(self, text: str, artifact: str) -> None:
         """Keep ``text`` as the file ``artifact`` of the run."""
@@ -166,11 +170,15 @@ class RunRecord:
         while True:
             # Read before writing: what is added before the end is written in the last round.
             is_last = self._is_closed.is_set()
+            if is_last or self._has_own_metrics:
+                self._new.extend(self._of_machine)
+                self._of_machine = []
             self._write_new(is_last)
             if is_last:
                 return
             if not self._wake.wait(_WRITE_EVERY_S):
-                self.log_metrics(sample(), step=round((_now_ms() - self._start["at_ms"]) / 1000))
+                elapsed_s = (_now_ms() - self._start["at_ms"]) / 1000
+                self._of_machine.append(_metrics_entry(sample(), round(elapsed_s)))
             self._wake.clear()
 
     def _write_new(self, is_last: bool) -> None:
@@ -282,6 +290,10 @@ def _source() -> str:
     program = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
     is_ours = program in ("toolkit", "toolkit.exe", "cli.py")
     return " ".join(["toolkit", *sys.argv[1:2]]) if is_ours else program
+
+
+def _metrics_entry(values: Mapping[str, float], step: int) -> Entry:
+    return {"kind": "metrics", "step": step, "at_ms": _now_ms(), "metrics": dict(values)}
 
 
 def _emptied(new: deque[T]) -> list[T]:

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from toolkit.capacity.config import CapacityConfig
+from toolkit.words import counted
 
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#777777"
 """Okabe, Ito: Color Universal Design, 2008: told apart by colour-blind eyes too."""
@@ -45,7 +46,7 @@ def capacity_figure(
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
         if cameras:
-            axes.axvline(cameras, color="#009E73", linewidth=1.5, label=f"{cameras} cameras")
+            axes.axvline(cameras, color="#009E73", linewidth=1.5, label=counted(cameras, "camera"))
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize="small")
     lost.xaxis.get_major_locator().set_params(integer=True)
     return figure

@@ -15,6 +15,7 @@ from toolkit.capacity.run import RunCameras, parts_of
 from toolkit.capacity.tune import Journal, MachineOf, OnRun, tune
 from toolkit.experiment import Experiment, as_plain, as_yaml
 from toolkit.tracking import RunRecord, prepare_store, run_name
+from toolkit.words import counted
 
 JOURNAL_FILE = "tuning.json"
 YAML_FILE = "tuned.yaml"
@@ -77,7 +78,7 @@ def run_tune(
 
 def tuned_yaml(result: Mapping[str, Any]) -> str:
     """The settings that were chosen, as an experiment to which cameras are to be given."""
-    said = f"{result['tuned']['cameras']} cameras; the defaults {result['defaults']['cameras']}"
+    said = f"{counted(result['tuned']['cameras'], 'camera')}; the defaults {result['defaults']['cameras']}"
     question = f"tuned for this machine ({result['chosen']} chosen: {said})"
     values = {"question": question, "live": nested(result["settings"])}
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

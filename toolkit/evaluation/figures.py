@@ -130,7 +130,7 @@ def reliability(gender: Mapping[str, Any]) -> Figure:
     upper.set_ylabel("share right")
     _title(upper, "How often it is right, by how sure it is")
     lower.set(xlabel="probability of the told gender", ylabel="faces")
-    upper.legend(frameon=False, fontsize=8, loc="upper left")
+    upper.legend(frameon=False, fontsize=8)
     return figure
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from toolkit.demo import demo_cameras
 from toolkit.experiment import Experiment, notebook_experiment
 from toolkit.tracking import store_uri
+from toolkit.words import counted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -100,7 +101,7 @@ def machine_line(statistics: Mapping[str, Any]) -> str:
     saved = statistics["looks"]["saved_fraction"]
     parts = [f"{used['cpu_cores_used']:.1f} of {used['cpu_cores']} cores", f"{used['memory_mb']:.0f} MB"]
     parts += [f"{gpu['name']} {gpu['busy_fraction']:.0%} busy" for gpu in used["gpus"]]
-    parts += [f"{queues['mailboxes']} frames and {queues['crops']} faces wait"]
+    parts += [f"waiting: {counted(queues['mailboxes'], 'frame')} and {counted(queues['crops'], 'face')}"]
     parts += [f"batches of {statistics['batches']['mean_batch_size']:.1f}"]
     return ", ".join(parts) + ("" if saved is None else f"; {saved:.0%} of the faces needed no new analysis")
 
