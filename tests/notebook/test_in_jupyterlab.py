@@ -297,7 +297,8 @@ def test_every_other_setting_can_be_changed_while_the_run_goes_on(lab):
     lab.find("runtime").locator("select").select_option("torch")
     lab.find("checkpoint").locator("input").fill("nowhere.safetensors")
     lab.find("checkpoint").locator("input").press("Tab")
-    wait_until(lambda: lab.in_kernel("dashboard.panel.controls.asked()['checkpoint']") != "shipped", 30)
+    asked = "dashboard.panel.controls.asked().get('checkpoint')"
+    wait_until(lambda: lab.in_kernel(asked) == "nowhere.safetensors", 30)
     lab.find("apply").click()
 
     for told in ("max_wait_s 0.3 → 0.0425", "search_every 1 → 2", "no checkpoint nowhere.safetensors"):
