@@ -10,7 +10,8 @@ from fakes import FakeClock
 from waiting import wait_until
 
 from toolkit import resources
-from toolkit.resources import ResourceMeter, cores, gpus
+from toolkit.cores import usable_cores
+from toolkit.resources import ResourceMeter, gpus
 
 
 def spin(until: threading.Event) -> None:
@@ -60,7 +61,7 @@ def test_the_use_is_that_of_the_last_seconds():
 
 
 def test_cores_are_those_the_process_may_use():
-    assert 1 <= cores() <= 4096
+    assert 1 <= usable_cores() <= 4096
 
 
 @pytest.fixture

@@ -1,12 +1,43 @@
-"""Who may compute on how many cores at the same time."""
+"""How many cores there are for this process, and who may compute on how many of them at the same time."""
 
 from __future__ import annotations
 
+import math
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
+"""Where Linux tells a container what it may use."""
 
 _this_thread = threading.local()
+
+
+def usable_cores(cgroup: Path = CGROUP) -> int:
+    """Cores this process may use: taskset, or a quota of CPU time, may leave fewer than there are.
+
+    A container's quota is not seen in the number of its cores: threads for all of a large machine's would use
+    it up in a moment, and then wait together for the next one.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, math.ceil(_quota(cgroup)) or allowed)
+
+
+def _quota(cgroup: Path) -> float:
+    """Cores that the quota is worth; 0 where there is none."""
+    try:
+        if (told := cgroup / "cpu.max").exists():
+            quota, period = told.read_text().split()
+        else:
+            # The older kind, of which -1 means none.
+            quota, period = (
+                (cgroup / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period")
+            )
+        return max(0.0, float(quota) / float(period)) if quota.strip() != "max" else 0.0
+    except (OSError, ValueError, ZeroDivisionError):
+        return 0.0
 
 
 class Cores:

@@ -19,10 +19,11 @@ from typing import Literal
 import psutil
 
 from toolkit.addresses import without_password
+from toolkit.cores import usable_cores
 from toolkit.errors import QueueUnavailable
 from toolkit.machine import machine
 from toolkit.mlflow_store import DEFAULT_STORE, local_file, store_uri
-from toolkit.resources import cores, gpus
+from toolkit.resources import gpus
 from toolkit.words import counted
 
 _LEAST_FREE_GB = 2.0
@@ -68,7 +69,7 @@ def examine() -> list[Finding]:
 def _machine() -> Iterator[Finding]:
     told, memory = machine(), psutil.virtual_memory()
     yield Finding("machine", "ok", f"{told['machine.cpu']}, {told['machine.system']}, Python {_python()}")
-    yield Finding("cores", "ok", f"{cores()} of {os.cpu_count()} may be used")
+    yield Finding("cores", "ok", f"{usable_cores()} of {os.cpu_count()} may be used")
     yield Finding("memory", "ok", f"{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB free")
     free_gb = shutil.disk_usage(Path.cwd()).free / 1e9
     full = free_gb < _LEAST_FREE_GB

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import deque
@@ -12,6 +11,8 @@ from functools import cache
 from typing import Any
 
 import psutil
+
+from toolkit.cores import usable_cores
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class ResourceMeter:
         self._newest = {
             "cpu_cores_used": round(used, 3),
             "cpu_cores_used_mean": round((cpu_s - began_cpu_s) / max(now - began, 1e-9), 3),
-            "cpu_cores": cores(),
+            "cpu_cores": usable_cores(),
             "cpu_s": round(cpu_s, 3),
             "memory_mb": round(memory.rss / 1e6, 1),
             "threads": threads,
@@ -87,11 +88,6 @@ class ResourceMeter:
                 name = names[thread.id]
                 seconds[name] = seconds.get(name, 0.0) + thread.user_time + thread.system_time
         return seconds
-
-
-def cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpus() -> list[dict[str, Any]]:

@@ -15,13 +15,13 @@ from toolkit.capacity.machines import Machines
 from toolkit.capacity.measure import Machine
 from toolkit.capacity.others import Others
 from toolkit.capacity.views import View, offline_answers, views_of
+from toolkit.cores import usable_cores
 from toolkit.data.scenes import make_scene
 from toolkit.errors import ConfigError
 from toolkit.experiment import LiveConfig
 from toolkit.live.detect import HaarDetector
 from toolkit.live.pipeline_config import PipelineConfig
 from toolkit.records import Prediction
-from toolkit.resources import cores
 
 CONFIG = CapacityConfig(seconds=1.0, warm_up_s=0.2, most_p99_ms=60_000)
 
@@ -110,7 +110,7 @@ def test_what_others_take_of_the_cores_is_told():
     spin = "import time; end = time.monotonic() + 1; exec('while time.monotonic() < end: pass')"
     subprocess.run([sys.executable, "-c", spin], check=True)
 
-    assert 0.4 / cores() < others.share() <= 1
+    assert 0.4 / usable_cores() < others.share() <= 1
 
 
 def test_a_camera_that_begins_later_waits_once_and_ends_at_once_when_closed():

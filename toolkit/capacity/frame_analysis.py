@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.cores import usable_cores
 from toolkit.live.detect import FaceDetector
 from toolkit.live.inference import Predict
-from toolkit.live.pipeline import usable_cores
 from toolkit.live.pixels import cut_faces
 from toolkit.records import Frame
 

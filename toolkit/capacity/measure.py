@@ -14,6 +14,7 @@ from toolkit.capacity.config import CapacityConfig
 from toolkit.capacity.later import BegunLater
 from toolkit.capacity.others import Others
 from toolkit.capacity.views import View
+from toolkit.cores import usable_cores
 from toolkit.errors import SourceError
 from toolkit.evaluation.streaming.answers import Answer
 from toolkit.evaluation.streaming.recording import AnswerLog, recording_of
@@ -21,7 +22,7 @@ from toolkit.evaluation.streaming.scores import score_streaming
 from toolkit.experiment import LiveConfig
 from toolkit.live.detect import FaceDetector
 from toolkit.live.inference import Predict
-from toolkit.live.pipeline import LivePipeline, usable_cores
+from toolkit.live.pipeline import LivePipeline
 from toolkit.live.source import Address, Source, open_source
 
 # After their first votes people are looked at again every half second (``unsure_again_s``). Of cameras that

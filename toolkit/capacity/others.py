@@ -6,7 +6,7 @@ import time
 
 import psutil
 
-from toolkit.resources import cores
+from toolkit.cores import usable_cores
 
 _IDLE = ("idle", "iowait")
 _COUNTED_TWICE = ("guest", "guest_nice")
@@ -27,7 +27,7 @@ class Others:
         began_busy_s, began_own_s, began = self._began
         # The system counts in ticks, the process exactly: less than nothing is nothing.
         taken_s = max(0.0, busy_s - began_busy_s - (own_s - began_own_s))
-        return min(1.0, taken_s / max(1e-9, (now - began) * cores()))
+        return min(1.0, taken_s / max(1e-9, (now - began) * usable_cores()))
 
 
 def _busy_s() -> float:

@@ -13,10 +13,10 @@ from toolkit.capacity.measure import Machine
 from toolkit.capacity.scenarios import multi_stream, offline, server, single_stream
 from toolkit.capacity.search import plan
 from toolkit.capacity.views import View
+from toolkit.cores import usable_cores
 from toolkit.experiment import LiveConfig
 from toolkit.live.detect import FaceDetector
 from toolkit.live.inference import Predict
-from toolkit.live.pipeline import usable_cores
 from toolkit.live.source import open_source
 from toolkit.records import Frame
 

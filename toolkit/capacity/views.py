@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from toolkit.capacity.config import CapacityConfig
+from toolkit.cores import usable_cores
 from toolkit.data.scenes import kept_scene
 from toolkit.errors import ConfigError
 from toolkit.evaluation.streaming.answers import Answer
 from toolkit.evaluation.streaming.unhurried import unhurried
 from toolkit.live.detect import FaceDetector
 from toolkit.live.inference import Predict
-from toolkit.live.pipeline import usable_cores
 from toolkit.live.pipeline_config import PipelineConfig
 from toolkit.live.source import open_source
 from toolkit.records import Frame

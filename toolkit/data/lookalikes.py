@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 
+from toolkit.cores import usable_cores
 from toolkit.data.duplicates import group_duplicates, perceptual_hash
 from toolkit.data.faces import FaceTable
 from toolkit.data.splits import SPLITS
@@ -36,6 +36,6 @@ def without_lookalikes(faces: FaceTable) -> FaceTable:
 
 def _hashes(faces: FaceTable) -> np.ndarray:
     """(N, 16), uint8, of all pictures."""
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="face-looks") as pool:
+    with ThreadPoolExecutor(min(4, usable_cores()), thread_name_prefix="face-looks") as pool:
         hashes = list(pool.map(lambda index: perceptual_hash(faces.picture(index)), range(len(faces))))
     return np.stack(hashes)

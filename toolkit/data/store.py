@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import platformdirs
 
+from toolkit.cores import usable_cores
 from toolkit.data.faces import FaceTable
 
 _logger = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ def _write(faces: FaceTable, side_px: int, path: Path) -> None:
     try:
         shape = (len(faces), side_px, side_px, 3)
         pictures = np.lib.format.open_memmap(name, mode="w+", dtype=np.uint8, shape=shape)
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="face-decode") as pool:
+        with ThreadPoolExecutor(min(4, usable_cores()), thread_name_prefix="face-decode") as pool:
             for index, picture in enumerate(pool.map(partial(_decode, faces, side_px), range(len(faces)))):
                 pictures[index] = picture
         pictures.flush()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from toolkit.cores import usable_cores
 from toolkit.errors import ConfigError, SourceError
 from toolkit.live.camera import Address, Camera, CameraConfig, OpenSource
 from toolkit.live.detect import FaceDetector, WholeFrame
@@ -324,8 +324,3 @@ class LivePipeline:
                 self._stages.add("infer", time.monotonic() - started)
 
         return timed
-
-
-def usable_cores() -> int:
-    """Cores this process may use; a container or taskset may leave fewer than there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

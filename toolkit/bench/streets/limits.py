@@ -10,8 +10,7 @@ import numpy as np
 
 from toolkit.bench.streets.contender import ThreadedStreet
 from toolkit.bench.streets.ours import BATCH_SIZE, auto_runtime, torch_runtime
-from toolkit.cores import one_core
-from toolkit.live.pipeline import usable_cores
+from toolkit.cores import one_core, usable_cores
 from toolkit.live.pixels import Converter, YuvPixels
 from toolkit.models.runtime import Runtime
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
@@ -15,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from toolkit.cores import usable_cores
 from toolkit.data.scenes.arrival import arrival_delays_s
 from toolkit.data.scenes.backdrop import paint_backdrop
 from toolkit.data.scenes.compose import Composed, Placement, compose
@@ -133,7 +133,7 @@ class Scene:
 
         # Made before the threads that share them.
         _ = self.people, self._noise_sheet if self.config.night else None
-        with ThreadPoolExecutor(min(len(self.cameras), os.cpu_count() or 1), "scene") as pool:
+        with ThreadPoolExecutor(min(len(self.cameras), usable_cores()), "scene") as pool:
             writing = [pool.submit(write, camera) for camera in self.cameras]
             try:
                 wait(writing, return_when=FIRST_EXCEPTION)

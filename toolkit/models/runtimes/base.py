@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from toolkit.cores import Cores
+from toolkit.cores import Cores, usable_cores
 from toolkit.errors import ConfigError, ShapeError
 
 if TYPE_CHECKING:
@@ -129,8 +128,7 @@ def usable_threads(threads: int | None = None) -> int:
         ConfigError: fewer than one is asked for.
     """
     if threads is None:
-        # The machine may have more cores than a container or taskset leaves to us.
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return usable_cores()
     if threads < 1:
         raise ConfigError(f"threads must be at least 1, got {threads}")
     return threads
