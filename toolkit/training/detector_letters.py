@@ -11,8 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 _DRAWN_PX = 96
-# They come with matplotlib, so that no machine lacks them.
-_TYPEFACES = (
+TYPEFACES = (
     "DejaVuSans",
     "DejaVuSans-Bold",
     "DejaVuSans-BoldOblique",
@@ -24,6 +23,7 @@ _TYPEFACES = (
     "cmss10",
     "cmb10",
 )
+"""They come with matplotlib, so that no machine lacks them."""
 
 
 def put_word(
@@ -44,7 +44,7 @@ def put_word(
         colour: of the ink, BGR.
         rng: chooses the typeface, and how wide the letters are.
     """
-    ink = _ink(word, str(rng.choice(_TYPEFACES)))
+    ink = ink_of(word, str(rng.choice(TYPEFACES)))
     wide_px = max(1, round(ink.shape[1] * high_px / ink.shape[0] * rng.uniform(0.7, 1.3)))
     (left, top), (height, width) = left_top, image.shape[:2]
     rows, columns = slice(max(0, -top), height - top), slice(max(0, -left), width - left)
@@ -55,7 +55,7 @@ def put_word(
     under[:] = under + share * (np.array(colour, np.float32) - under)
 
 
-def _ink(word: str, typeface: str) -> np.ndarray:
+def ink_of(word: str, typeface: str) -> np.ndarray:
     """(H, W), float32, 0..1: the word without any rim."""
     font = _font(typeface)
     box = font.getbbox(word)
