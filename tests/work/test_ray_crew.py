@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 
 import numpy as np
+import psutil
 import pytest
 from redis_fixtures import new_name
 
@@ -69,3 +71,26 @@ def test_without_ray_its_backend_says_what_to_install(queue, monkeypatch):
 def test_handlers_that_have_no_name_cannot_travel(queue):
     with pytest.raises(ConfigError, match="module:attribute"):
         WorkerPool(1, {"pid": print}, queue, backend="ray")
+
+
+def test_a_cluster_that_is_late_is_started_once_more_and_then_leaves_nothing_behind(queue, monkeypatch):
+    ray = pytest.importorskip("ray")
+    begun = []
+
+    def be_late(**_settings):
+        begun.append(
+            subprocess.Popen([sys.executable, "-c", "input()", "/ray/raylet"], stdin=subprocess.PIPE)
+        )
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", be_late)
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        with pytest.raises(ConfigError, match=r"Ray does not start on this machine: .*timed out"):
+            WorkerPool(1, f"{__name__}:HANDLERS", queue, backend="ray").start()
+
+        assert [psutil.pid_exists(process.pid) for process in begun] == [False, False]
+        assert other.poll() is None, "what is not Ray's goes on"
+    finally:
+        for process in (*begun, other):
+            process.communicate(b"\n")

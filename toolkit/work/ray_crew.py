@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -9,6 +10,8 @@ import time
 from dataclasses import asdict
 from types import ModuleType
 from typing import Any
+
+import psutil
 
 from toolkit.errors import ConfigError
 from toolkit.work.child import ChildSettings
@@ -46,14 +49,14 @@ class RayCrew:
         """Start the actors and wait until they are ready.
 
         Raises:
-            ConfigError: the handlers cannot be had on a node, or a node cannot reach the queue.
+            ConfigError: the handlers cannot be had on a node, a node cannot reach the queue, or Ray does not
+                start here.
         """
         ray = self._ray
         if not ray.is_initialized():
             # Its workers import what this process can; one thread each, or they fight for the cores.
             paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
-            variables = {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-            ray.init(include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": variables})
+            _start_cluster(ray, {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"})
             self._owns_cluster = True
         try:
             if self._queue.url.startswith("unix:") and len(ray.nodes()) > 1:
@@ -105,6 +108,30 @@ class RayCrew:
         }
 
 
+def _start_cluster(ray: Any, variables: dict[str, str]) -> None:
+    """Start Ray on this machine; on a busy one it gives its own processes too little time, so twice."""
+    me = psutil.Process()
+    for is_last in (False, True):
+        before = {child.pid for child in me.children(recursive=True)}
+        try:
+            ray.init(include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": variables})
+            return
+        except Exception as error:  # Ray raises just this where its node is late
+            # It leaves behind what it has begun to start.
+            for child in me.children(recursive=True):
+                if child.pid not in before:
+                    _end_if_of_ray(child)
+            if is_last:
+                raise ConfigError(f"Ray does not start on this machine: {_reason(error)}") from error
+
+
+def _end_if_of_ray(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if any("/ray/" in word for word in process.cmdline()):
+            process.kill()
+            process.wait()
+
+
 class RayWorker:
     """One actor: a crew of one thread over the queue it is told of.
 
@@ -146,4 +173,4 @@ def _import_ray() -> ModuleType:
 
 def _reason(error: Exception) -> str:
     """The last line of a remote error: what was raised there, without the way it took."""
-    return str(error).strip().splitlines()[-1].strip()
+    return (str(error).strip() or type(error).__name__).splitlines()[-1].strip()
