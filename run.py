@@ -89,7 +89,11 @@ def commands(name: str, rest: list[str]) -> list[Command]:
         (ROOT / "runs").mkdir(exist_ok=True)
         # One worker and no job runner: half a gigabyte instead of two, for one reader on this machine.
         os.environ.update(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", MLFLOW_DISABLE_TELEMETRY="true")
-    store = ["--backend-store-uri", "sqlite:///runs/mlflow.db", "--artifacts-destination", "runs/artifacts"]
+    # Where runs go if nothing else is said; an address of a server has pages of its own.
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///runs/mlflow.db")
+    if name == "ui" and uri.startswith(("http://", "https://")):
+        sys.exit("run.py: MLFLOW_TRACKING_URI names a server: open its address in a browser")
+    store = ["--backend-store-uri", uri, "--artifacts-destination", "runs/artifacts"]
     ui = [python, "-m", "mlflow", "server", *store, "--host", "127.0.0.1", "--workers", "1", *rest]
     return {
         "setup": [],

@@ -68,6 +68,8 @@ def test_a_model_is_judged_and_leaves_report_predictions_and_record(run, store, 
     assert (tmp_path / "out" / "report.html").read_text().startswith("<!doctype html>")
     assert len(read_table(tmp_path / "told.csv")) == 40
     record = MlflowClient(f"sqlite:///{store}/mlflow.db").get_run(told["mlflow_run_id"])
+    was_looked_at_ms = 1000 * (tmp_path / "told.csv").stat().st_mtime
+    assert record.info.start_time < was_looked_at_ms < record.info.end_time + 1
     assert record.data.metrics["eval/age_mae_years"] == told["age_mae_years"]
     assert record.data.params["evaluate.split"] == "train"
     kept = store / "artifacts" / record.info.run_id / "artifacts"
@@ -132,14 +134,23 @@ def test_the_seed_of_the_experiment_is_that_of_its_evaluation(tmp_path):
         (["--corrupt", "blurry", "--data", "made.parquet"], "did you mean 'blur'"),
         (["told.csv", "--corrupt", "all"], "corruptions need a model that looks at pictures"),
         (["told.csv", "--temperature-from", "made.parquet:val"], "temperature_from must be a table"),
-        (["--data", "d", "--split", "val", "--temperature-from", "d:val"], "names the faces that are judged"),
+        (["told.csv", "--temperature-from", "again.csv"], "names faces that are judged, 'again.csv'"),
+        (
+            ["--data", "./made.parquet", "--split", "val", "--temperature-from", "made.parquet:val"],
+            "names faces that are judged",
+        ),
+        (
+            ["--data", "made.parquet", "--split", "all", "--temperature-from", "made.parquet:val"],
+            "names faces that are judged",
+        ),
         (["told.csv", "--against", "other.csv"], "must tell of the same faces"),
         (["--data", "made.parquet", "--split", "val", "--runtime", "torsch"], "did you mean 'torch'"),
         (["told.csv", "evaluate.resample=5"], "unknown key 'resample'; did you mean 'resamples'?"),
     ],
 )
 def test_a_mistake_is_told_in_a_line(run, tmp_path, words, said):
-    write_table(made_table(20), tmp_path / "told.csv")
+    for name in ("told.csv", "again.csv"):
+        write_table(made_table(20), tmp_path / name)
     write_pack(tmp_path / "made.parquet", train=2, val=2)
     other = made_table(20, seed=8)
     write_table(type(other)("other", other.rows.drop(columns="file")), tmp_path / "other.csv")

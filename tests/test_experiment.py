@@ -66,9 +66,9 @@ def test_the_environment_names_the_experiment_of_a_notebook(tmp_path, monkeypatc
 
 
 def test_the_seed_of_the_experiment_is_that_of_its_parts(tmp_path):
-    path = written(tmp_path, "seed: 41\ntrain: {epochs: 2}\n")
+    path = written(tmp_path, "seed: 41\ntrain: {epochs: 2}\ncapacity: {}\n")
 
-    assert load_experiment(path).train.seed == 41
+    assert load_experiment(path).train.seed == load_experiment(path).capacity.seed == 41
     assert load_experiment(path, ["train.seed=5"]).train.seed == 5
 
 

@@ -6,11 +6,14 @@ import json
 import logging
 from pathlib import Path
 
+import pytest
 import torch
 from click.testing import CliRunner
-from made_faces import write_pack
+from made_faces import face_rows, write_pack
 
 from toolkit.cli import cli
+from toolkit.errors import ConfigError
+from toolkit.export_run import run_export
 from toolkit.models.checkpoint import Checkpoint, ModelCard
 from toolkit.models.export import KINDS
 from toolkit.models.network import FaceNetwork
@@ -39,3 +42,12 @@ def test_int8_is_calibrated_on_the_named_faces_and_scored_beside_torch(tmp_path:
     assert values["card"]["calibration_pictures"] == 12
     assert values["scores"]["torch"]["n"] == values["scores"]["exported"]["n"] == 18
     assert listener.level == logging.NOTSET, "who listens to the log goes on hearing all of it"
+
+
+def test_int8_is_not_calibrated_on_the_faces_that_are_scored(tmp_path: Path) -> None:
+    rows = face_rows(12).assign(split="test")
+    rows.to_parquet(tmp_path / "test.parquet")
+    pack = str(tmp_path / "test.parquet")
+
+    with pytest.raises(ConfigError, match="has no split train, and --data scores its faces"):
+        run_export("shipped", "openvino-int8", tmp_path / "out", calibration=pack, data=pack)

@@ -13,6 +13,8 @@ from made_faces import draw_textured_face, jpeg, write_pack
 from toolkit.cli import cli
 from toolkit.data.faces import load_faces
 from toolkit.errors import ConfigError
+from toolkit.experiment import load_experiment
+from toolkit.sweep_run import sweep_points
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +150,20 @@ def test_a_sweep_that_was_ended_goes_on_and_trains_no_point_twice(
     runs = [MlflowClient().get_run(row["mlflow_run_id"]) for row in then["points"]]
     parents = [run.data.tags["mlflow.parentRunId"] for run in runs]
     assert parents == [first["mlflow_run_id"], then["mlflow_run_id"]]
+
+
+def test_a_sweep_over_other_data_is_another_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_experiment(tmp_path / "s.yaml", sweep={"grid": {"image_px": [16, 32]}})
+    experiment = load_experiment(tmp_path / "s.yaml")
+
+    before, same = (sweep_points(experiment, tmp_path) for _ in range(2))
+    write_pack(Path(experiment.train.data), train=40, val=14)
+    after = sweep_points(experiment, tmp_path)
+
+    folders = [[point.folder for point in points] for points in (before, same, after)]
+    assert folders[0] == folders[1]
+    assert not set(folders[0]) & set(folders[2])
 
 
 def test_a_sweep_without_a_grid_is_refused(toolkit, tmp_path: Path) -> None:

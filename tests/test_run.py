@@ -55,6 +55,22 @@ def test_no_command_shows_what_there_is(script: ModuleType, capsys: pytest.Captu
     assert all(name in shown for name in ("demo", "test", "check", "lab", "docs", "ui"))
 
 
+def test_ui_opens_the_store_that_the_environment_names(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(script, "ROOT", tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    [own] = script.commands("ui", [])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////elsewhere/mlflow.db")
+    [elsewhere] = script.commands("ui", [])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5001")
+
+    assert own[own.index("--backend-store-uri") + 1] == "sqlite:///runs/mlflow.db"
+    assert elsewhere[elsewhere.index("--backend-store-uri") + 1] == "sqlite:////elsewhere/mlflow.db"
+    with pytest.raises(SystemExit, match="names a server: open its address"):
+        script.commands("ui", [])
+
+
 def test_an_unknown_command_is_refused(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     assert script.main(["tset"]) == 2
 

@@ -120,6 +120,9 @@ def prepare(name: str, folder: Path, target: Path, side_px: int, json_path: Path
         f"{report.duplicate_groups} groups look identical, {report.disagreeing_groups} with unlike labels"
     )
     out.print(copies, highlight=False)
+    if report.left_out:
+        why = "for looking like, or showing, somebody of a split of its own that is looked at less"
+        out.print(f"{counted(report.left_out, 'picture')} left out {why}", highlight=False, soft_wrap=True)
     out.print(f"sha256 {report.sha256}", highlight=False)
     write_json(json_path, {**vars(report), "path": str(report.path)})
 

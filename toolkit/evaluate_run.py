@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,17 +82,19 @@ def run_evaluation(
     if config is None:
         raise ConfigError(f"experiment {experiment.name!r} has no part 'evaluate': evaluate: {{data: ...}}")
     tell = on_progress or (lambda what, done, total: None)
+    began, called = time.time(), run_name(experiment.name)
     looking = _Looking(config, tell)
     judged = looking.judged()
     if predictions is not None:
         write_table(judged.tables[0], predictions)
 
     result = _result(config, judged)
-    result["calibration"] = calibration_of(judged.tables[0], looking.fitted_on())
+    result["calibration"] = calibration_of(judged.tables[0], looking.fitted_on(judged))
     if config.corruptions and judged.faces is not None:
         result["corruptions"] = looking.robustness(judged.faces)
     result["runtimes"] = looking.runtimes()
-    return _recorded(experiment, result, judged.tables[0], report)
+    record = partial(RunRecord, "evaluate", called, as_plain(experiment), began_at=began)
+    return _recorded(experiment, result, judged.tables[0], report, record)
 
 
 class _Looking:
@@ -123,13 +127,16 @@ class _Looking:
             told[subject] = paired(next(iter(told.values())), table) if told else table
         return Judged([told[subject] for subject in subjects], faces, total, name, sha256)
 
-    def fitted_on(self) -> PredictionTable | None:
-        """Predictions of the faces that temperatures are fitted on."""
+    def fitted_on(self, judged: Judged) -> PredictionTable | None:
+        """Predictions of the faces that temperatures are fitted on; none of them is judged."""
         name, subject = self.config.temperature_from, self.config.subject
         if name is None:
             return None
         if is_table(name):
-            return read_table(Path(name))
+            table = read_table(Path(name))
+            if _sha256(Path(name)) == judged.sha256:
+                raise ConfigError(_judged_itself(name))
+            return table
         if is_table(subject):
             raise ConfigError(
                 f"{subject} holds predictions of its own faces alone; temperature_from must be a table of "
@@ -138,7 +145,11 @@ class _Looking:
         pack, colon, split = name.rpartition(":")
         if not colon:
             raise ConfigError(f"temperature_from is written PACK:SPLIT, such as my_faces:val, got {name!r}")
-        return self._predicted(subject, self._sampled(load_faces(pack, split), self.config.limit), name)
+        faces = load_faces(pack, split)
+        # By what is in the file: a pack has a name, a path, and perhaps copies.
+        if faces.sha256 == judged.sha256 and self.config.split in (split, "all"):
+            raise ConfigError(_judged_itself(name))
+        return self._predicted(subject, self._sampled(faces, self.config.limit), name)
 
     def robustness(self, faces: FaceTable) -> dict[str, Any]:
         """How the subject holds up when these pictures get worse."""
@@ -195,14 +206,19 @@ def _result(config: EvaluateConfig, judged: Judged) -> dict[str, Any]:
 
 
 def _recorded(
-    experiment: Experiment, result: dict[str, Any], table: PredictionTable, report: Path | None
+    experiment: Experiment,
+    result: dict[str, Any],
+    table: PredictionTable,
+    report: Path | None,
+    begin_record: Callable[[], RunRecord],
 ) -> dict[str, Any]:
     result["machine"] = machine()
     html = write_report(result, table, experiment.question)
     if report is not None:
         report.parent.mkdir(parents=True, exist_ok=True)
         report.write_text(html, encoding="utf-8")
-    record = RunRecord("evaluate", run_name(experiment.name), as_plain(experiment))
+    # Only now, so that a slip in a name leaves no failed run behind.
+    record = begin_record()
     record.log_metrics(_metrics(result))
     for severity, values in _by_severity(result).items():
         record.log_metrics(values, step=severity)
@@ -238,6 +254,13 @@ def _by_severity(result: dict[str, Any]) -> dict[int, dict[str, float | None]]:
             for score in ("gender_accuracy", "age_mae_years"):
                 told.setdefault(int(severity), {})[f"eval/{name}/{score}"] = scores[score]
     return told
+
+
+def _judged_itself(name: str) -> str:
+    return (
+        f"temperature_from names faces that are judged, {name!r}; a temperature is fitted on other faces, "
+        "such as the val split"
+    )
 
 
 def _refuse_what_is_nowhere(subjects: Sequence[str]) -> None:

@@ -152,7 +152,7 @@ def load_experiment(
         values.setdefault("name", Path(chosen).stem)
     for override in overrides:
         _apply(values, override)
-    for part in ("train", "evaluate"):
+    for part in ("train", "evaluate", "capacity"):
         if "seed" in values and isinstance(values.get(part), dict):
             values[part].setdefault("seed", values["seed"])
     return build(Experiment, _with_variables(values), str(chosen or "settings"))

@@ -30,14 +30,15 @@ def run_export(
         checkpoint: "shipped", "face-detector", or the path of a trained model or detector.
         kind: one of :data:`toolkit.models.export.KINDS`.
         folder: for the network and its card.
-        calibration: int8 only: a face pack by name or path; faces of its ``train`` split are taken.
+        calibration: int8 only: a face pack by name or path; faces of its ``train`` split are taken, or any
+            where it has none and ``data`` is another pack.
         data: a labelled pack by name or path; its ``test`` split is scored, or all of it where it has none.
 
     Returns:
         ``folder``, ``card``, and with ``data``: ``scores``, those of ``torch`` and of ``exported``.
 
     Raises:
-        ConfigError: int8 without calibration, or calibration without int8.
+        ConfigError: int8 without calibration, calibration without int8, or with the faces that are scored.
         DataError: a pack is missing or unusable.
         ModelError: the checkpoint cannot be loaded or exported.
     """
@@ -55,6 +56,11 @@ def run_export(
     pictures = None
     if calibration is not None:
         table = _part(calibration, "train")
+        is_fallback = not (table.rows["split"] == "train").all()
+        if is_fallback and faces is not None and faces.sha256 == table.sha256:
+            raise ConfigError(
+                f"{calibration} has no split train, and --data scores its faces; give another pack"
+            )
         chosen = sample(len(table), CALIBRATION_FACES, seed=0)
         pictures = make_batch([table.picture(int(i)) for i in chosen], loaded.card.image_px)
     card = export(loaded, kind, folder, pictures)

@@ -9,11 +9,13 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from toolkit.data.faces import find_faces
 from toolkit.errors import ConfigError, StoreUnavailable
 from toolkit.experiment import Experiment, as_plain, as_yaml, build
 from toolkit.learn_run import run_training
@@ -43,8 +45,8 @@ class SweepPoint:
     Attributes:
         name: its settings in words, such as ``image_px=64, backbone=resnet10t``.
         settings: what the grid says of it.
-        config: of the training; its ``out_dir`` is named after all settings, so that a point whose experiment
-            was changed is another point.
+        config: of the training; its ``out_dir`` is named after all settings and what lies in the files they
+            name, so that a point whose experiment or data were changed is another point.
     """
 
     name: str
@@ -62,15 +64,20 @@ def sweep_points(experiment: Experiment, out_dir: Path) -> list[SweepPoint]:
 
     Raises:
         ConfigError: the experiment lacks ``train`` or ``sweep``, or a value in the grid is not right.
+        DataError: there is no such pack.
     """
     if experiment.train is None or experiment.sweep is None:
         raise ConfigError(f"experiment {experiment.name!r} needs the parts 'train' and 'sweep' for a sweep")
     points = []
+    file_sha256 = cache(_sha256)
     for values in itertools.product(*experiment.sweep.grid.values()):
         settings = dict(zip(experiment.sweep.grid, values, strict=True))
         name = ", ".join(f"{key}={value}" for key, value in settings.items())
         plain = asdict(experiment.train) | settings | {"out_dir": ""}
-        digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:12]
+        files = [file_sha256(str(find_faces(plain["data"])))]
+        if plain["init"] is not None and Path(plain["init"]).is_file():
+            files.append(file_sha256(plain["init"]))
+        digest = hashlib.sha256(json.dumps([plain, files], sort_keys=True).encode()).hexdigest()[:12]
         config = build(TrainConfig, plain | {"out_dir": str(out_dir / digest)}, f"sweep point {name}")
         points.append(SweepPoint(name, settings, config))
     return points
@@ -122,6 +129,11 @@ def run_sweep(
         run_id = record.close(status)
     left = len(points) - len(rows)
     return {"points": rows, "left": left, "figure": str(figure) if rows else None, "mlflow_run_id": run_id}
+
+
+def _sha256(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _finished(point: SweepPoint) -> dict[str, Any] | None:

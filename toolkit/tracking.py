@@ -78,16 +78,23 @@ class RunRecord:
         run_name: what the run is called in the UI.
         params: settings; nested mappings become dotted names, and ``question`` the description of the run.
         tags: further words to find the run by.
+        began_at: seconds since 1970; None is now. For a run that is recorded when its work is done.
     """
 
     def __init__(
-        self, experiment: str, run_name: str, params: Mapping[str, Any], tags: Mapping[str, str] | None = None
+        self,
+        experiment: str,
+        run_name: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str] | None = None,
+        began_at: float | None = None,
     ) -> None:
         self.run_id: str | None = None
         self.error: Exception | None = None
         # Parts that an experiment does not have would only fill MLflow's tables.
         given = {name: value for name, value in params.items() if value is not None}
-        self._start = start_entry(experiment, run_name, flatten(given), tags or {}) | {"at_ms": _now_ms()}
+        at_ms = _now_ms() if began_at is None else round(began_at * 1000)
+        self._start = start_entry(experiment, run_name, flatten(given), tags or {}) | {"at_ms": at_ms}
         self._question = str(params.get("question") or "")
         self._client: MlflowClient | None = None
         self._new: deque[Entry] = deque()

@@ -58,6 +58,8 @@ def test_an_exact_age_becomes_an_interval_of_one_year(tmp_path: Path) -> None:
         ("gender", 2, r"row 3 \(train/3.jpg\): gender must be 0"),
         ("age_hi", 200, r"row 3 \(train/3.jpg\): ages must lie in 0..120"),
         ("age_lo", 119, r"row 3 \(train/3.jpg\): age_lo must not exceed age_hi"),
+        ("age_hi", 99.5, r"row 3 \(train/3.jpg\): ages are whole years"),
+        ("split", None, r"row 3 \(train/3.jpg\): split must be a name, such as train"),
         ("image", None, r"row 3 \(train/3.jpg\): image must be JPEG bytes"),
     ],
 )
@@ -65,7 +67,9 @@ def test_a_bad_label_is_refused_with_its_row(
     tmp_path: Path, column: str, value: object, message: str
 ) -> None:
     rows = face_rows(6)
-    rows.at[3, column] = value
+    values = rows[column].tolist()
+    values[3] = value
+    rows[column] = values
     rows.to_parquet(tmp_path / "bad.parquet")
 
     with pytest.raises(DataError, match=message):

@@ -92,9 +92,9 @@ def test_a_pack_gives_its_faces_and_its_labels(tmp_path: Path) -> None:
 
     assert {person.gender for person in people} == {"male", "female"}
     assert {(person.age_years, person.age_within_years) for person in people} == {
-        (6.0, 3.0),
-        (24.5, 4.5),
-        (85.0, 15.0),
+        (6.5, 3.5),
+        (25.0, 5.0),
+        (85.5, 15.5),
     }
 
 

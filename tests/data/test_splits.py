@@ -19,10 +19,12 @@ def test_the_data_sets_own_splits_are_kept() -> None:
     assert assign_splits(np.arange(3), ["train", "val", "test"], names(3)) == ["train", "val", "test"]
 
 
-def test_a_group_goes_where_it_is_looked_at_least() -> None:
-    given = ["train", "test", "train", "val", "train"]
+def test_of_pictures_alike_those_of_the_split_that_is_looked_at_least_stay_and_others_are_left_out() -> None:
+    given = ["train", "test", "train", "val", "train", ""]
 
-    assert assign_splits(np.array([0, 0, 0, 3, 3]), given, names(5)) == ["test"] * 3 + ["val"] * 2
+    splits = assign_splits(np.array([0, 0, 0, 3, 3, 3]), given, names(6))
+
+    assert splits == ["", "test", "", "val", "", "val"]
 
 
 def test_pictures_without_a_split_are_dealt_out_by_groups() -> None:
@@ -49,5 +51,5 @@ def test_where_there_is_a_test_split_the_rest_gives_only_validation() -> None:
 
 
 def test_an_unknown_split_is_refused() -> None:
-    with pytest.raises(DataError, match="one of train, val, test, got dev"):
+    with pytest.raises(DataError, match=r"0\.jpg: .*one of train, val, test, got 'dev'"):
         assign_splits(np.arange(1), ["dev"], names(1))

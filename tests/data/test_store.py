@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from made_faces import face_rows, write_pack
 
@@ -48,7 +50,10 @@ def test_each_split_has_a_file_of_its_own(faces: FaceTable, tmp_path: Path) -> N
     assert np.array_equal(val[0], faces.picture(12))
 
 
-def test_a_broken_picture_is_named_and_leaves_no_file(tmp_path: Path) -> None:
+def test_a_broken_picture_is_named_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.data.store._LOOKED_AT", 2)
     rows = face_rows(6)
     rows.at[4, "image"] = b"broken"
     rows.to_parquet(tmp_path / "made.parquet")
@@ -57,6 +62,27 @@ def test_a_broken_picture_is_named_and_leaves_no_file(tmp_path: Path) -> None:
         decoded_pictures(load_faces(tmp_path / "made.parquet"), 48, tmp_path / "store")
 
     assert list((tmp_path / "store").iterdir()) == []
+
+
+def test_one_small_picture_does_not_shrink_the_others(tmp_path: Path) -> None:
+    rows = face_rows(6)
+    rows.at[0, "image"] = cv2.imencode(".jpg", np.zeros((20, 20, 3), np.uint8))[1].tobytes()
+    rows.to_parquet(tmp_path / "made.parquet")
+
+    pictures = decoded_pictures(load_faces(tmp_path / "made.parquet"), 64, tmp_path / "store")
+
+    assert pictures.shape == (6, 48, 48, 3)
+
+
+def test_tables_put_together_from_several_keep_their_pictures_apart(tmp_path: Path) -> None:
+    parts = [face_rows(4), face_rows(4).iloc[::-1].assign(split="val")]
+    pd.concat(parts).to_parquet(tmp_path / "made.parquet")
+    faces = load_faces(tmp_path / "made.parquet")
+
+    train, val = (decoded_pictures(faces.split(name), 48, tmp_path / "store") for name in ("train", "val"))
+
+    assert (train == val[::-1]).all()
+    assert not (train == val).all()
 
 
 def test_a_picture_that_is_not_square_keeps_its_proportions() -> None:

@@ -52,6 +52,7 @@ GOOD = {"gender": [0, 1], "age": [30, 40], "female_probability": [0.1, 0.9], "ag
     [
         ({"gender": [0, 2]}, "row 1: gender must be a number in 0..1, got"),
         ({"gender": [0, 0.5]}, r"row 1: gender must be 0 \(male\) or 1 \(female\)"),
+        ({"age": [25.9, 40]}, "row 0: age_lo is a label, and those are whole years"),
         ({"female_probability": [0.1, 7]}, "row 1: female_probability must be a number in 0..1, got 7.0"),
         ({"female_probability": [None, 0.5]}, "row 0: female_probability must be a number"),
         ({"age_years": ["old", 3]}, "row 0: age_years must be a number in 0..120, got 'old'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from made_tables import made_table
@@ -18,9 +19,11 @@ from torchmetrics.classification import (
 from torchmetrics.regression import MeanAbsoluteError
 
 from toolkit.evaluation.bootstrap import resampled_weights
+from toolkit.evaluation.calibration import calibration_of
 from toolkit.evaluation.confusion import confusion_of
 from toolkit.evaluation.groups import group_of_label
 from toolkit.evaluation.scores import SCORES, score_table
+from toolkit.evaluation.table import PredictionTable
 from toolkit.evaluation.values import label_notes, predicted_groups, score_columns
 
 
@@ -167,3 +170,18 @@ def test_what_interval_labels_let_the_scores_say_is_noted():
     assert label_notes(made_table(20)) == []
     [note] = label_notes(made_table(20, grouped=True))
     assert "20 of 20 ages are labelled by an interval" in note
+
+
+def test_a_face_whose_age_or_race_is_not_known_counts_in_no_score_of_it():
+    known = made_table(100)
+    rows = pd.concat([known.rows, known.rows.assign(age_lo=0, age_hi=100, race="")], ignore_index=True)
+    with_unknown = PredictionTable("both", rows, np.concatenate([known.age_distribution] * 2))
+
+    alone, told = score_table(known, resamples=0), score_table(with_unknown, resamples=0)
+
+    assert told["n"] == 200
+    assert told["gender_accuracy_21_60"] == alone["gender_accuracy_21_60"]
+    assert told["age_mae_years"] == alone["age_mae_years"]
+    for kind in ("age_group", "race", "race_gender"):
+        assert told["groups"][kind] == alone["groups"][kind]
+    assert calibration_of(with_unknown)["age"]["nll"] == pytest.approx(calibration_of(known)["age"]["nll"])

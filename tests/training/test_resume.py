@@ -118,7 +118,9 @@ def test_a_checkpoint_that_breaks_off_while_it_is_written_is_written_again(
     Checkpoint.load(again.checkpoint)
 
 
-@pytest.mark.parametrize("other", [{"optimiser": "muon"}, {"optimiser": "nadamw"}, {"vary_on": "device"}])
+@pytest.mark.parametrize(
+    "other", [{"optimiser": "muon"}, {"optimiser": "nadamw"}, {"optimiser": "lamb"}, {"vary_on": "device"}]
+)
 def test_other_ways_to_learn_resume_too(config: TrainConfig, other: dict[str, Any]) -> None:
     config = replace(config, **other, epochs=2)
     whole = train(config)
@@ -166,6 +168,20 @@ def test_resuming_under_other_settings_is_refused_by_name(config: TrainConfig) -
 
     with pytest.raises(ConfigError, match=r"other settings: learning_rate was 0\.002, is 0\.1; use the same"):
         train(replace(config, learning_rate=0.1, loader_threads=2), resume=True)
+
+
+def test_resuming_where_there_are_other_cores_is_refused_and_goes_on_with_as_many_threads(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(config, threads=None, batch_size=64, epochs=1)
+    write_pack(Path(config.data), train=70, val=12)
+    monkeypatch.setattr("toolkit.training.gradients.usable_threads", lambda: 2)
+    train(config)
+
+    monkeypatch.setattr("toolkit.training.gradients.usable_threads", lambda: 1)
+    with pytest.raises(ConfigError, match="other settings: threads was 2, is 1"):
+        train(config, resume=True)
+    assert len(train(replace(config, threads=2), resume=True).epochs) == 1
 
 
 def test_resuming_with_other_data_is_refused(config: TrainConfig) -> None:

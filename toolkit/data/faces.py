@@ -114,6 +114,8 @@ def load_faces(pack: str | Path, split: str | None = None) -> FaceTable:
         rows = pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is not a readable Parquet file: {error}") from error
+    # Rows are known by their place in the file, whatever index was written with them.
+    rows = rows.reset_index(drop=True)
     table = FaceTable(path.stem, path, _checked(path, _with_age_interval(path, rows)))
     return table.split(split) if split else table
 
@@ -160,14 +162,18 @@ def _checked(path: Path, rows: pd.DataFrame) -> pd.DataFrame:
     def refuse(bad: pd.Series, expected: str) -> None:
         if bad.any():
             index = int(np.flatnonzero(bad)[0])
-            label = rows.iloc[index][["gender", "age_lo", "age_hi"]].to_dict()
+            label = rows.iloc[index][["gender", "age_lo", "age_hi", "split"]].to_dict()
             raise DataError(f"{_row_name(path, rows, index)}: {expected}, got {label}")
 
     refuse(~genders.isin([0, 1]), "gender must be 0 (male) or 1 (female)")
     in_range = ages["age_lo"].between(0, MAX_AGE_YEARS) & ages["age_hi"].between(0, MAX_AGE_YEARS)
     refuse(~in_range, f"ages must lie in 0..{MAX_AGE_YEARS}")
+    is_whole = (ages % 1 == 0).all(axis=1)
+    refuse(~is_whole, "ages are whole years (someone of 25.9 is 25)")
     refuse(ages["age_lo"] > ages["age_hi"], "age_lo must not exceed age_hi")
     refuse(rows["image"].isna(), "image must be JPEG bytes")
+    is_named = rows["split"].map(lambda split: isinstance(split, str) and split != "")
+    refuse(~is_named, "split must be a name, such as train, val or test")
     return rows
 
 

@@ -11,6 +11,16 @@ from toolkit.errors import DataError
 OLDEST_YEARS = 100
 """End of an open age group such as 70+."""
 
+_YEARS = r"(\d+)(?:\.0+)?"
+_AGES = (
+    (_YEARS, lambda years: (years, years)),
+    (rf"[(\[]?{_YEARS} ?(?:-|–|,|to) ?{_YEARS}[)\]]?", lambda first, last: (first, last)),
+    (rf"{_YEARS} ?(?:\+|(?:and|or) (?:over|older|more|above))", lambda first: (first, _open_from(first))),
+    (rf"(?:>=?|≥|over|above|more than|older than) ?{_YEARS}", lambda first: (first, _open_from(first))),
+    (rf"(?:<|under|below|less than|younger than) ?{_YEARS}", lambda end: (0, max(0, end - 1))),
+)
+"""How an age is written, and the youngest and the oldest year that this allows."""
+
 _GENDERS = {"0": 0, "m": 0, "male": 0, "man": 0, "1": 1, "f": 1, "female": 1, "woman": 1}
 
 
@@ -56,22 +66,25 @@ def read_gender(text: str, where: str) -> int:
 
 
 def read_age(text: str, where: str) -> tuple[int, int]:
-    """Youngest and oldest year of an age: ``31``, ``20-29``, ``(25, 32)``, ``more than 70``, or nothing.
+    """Youngest and oldest year of an age: ``31``, ``20-29``, ``(25, 32)``, ``70+``, ``under 3``, or nothing.
 
     Args:
         text: as the data set writes it; nothing, or ``None``, is an unknown age.
         where: names the row in the error.
 
     Raises:
-        DataError: it is none of them.
+        DataError: it is none of them, as months, or years with a fraction, are not.
     """
-    words = text.strip().lower()
+    words = " ".join(text.lower().split())
     if words in ("", "none", "nan"):
         return 0, OLDEST_YEARS
-    numbers = [int(float(number)) for number in re.findall(r"\d+(?:\.\d+)?", words)]
-    if len(numbers) == 1:
-        is_open = words.startswith("more than") or words.endswith("+")
-        return numbers[0], max(OLDEST_YEARS, numbers[0]) if is_open else numbers[0]
-    if len(numbers) == 2:
-        return numbers[0], numbers[1]
-    raise DataError(f"{where}: an age is written 31, 20-29, (25, 32) or 70+, got {text!r}")
+    for form, years_of in _AGES:
+        if found := re.fullmatch(form, words):
+            return years_of(*map(int, found.groups()))
+    raise DataError(
+        f"{where}: an age is written in whole years, as 31, 20-29, (25, 32), 70+ or under 3, got {text!r}"
+    )
+
+
+def _open_from(first: int) -> int:
+    return max(OLDEST_YEARS, first)

@@ -37,6 +37,7 @@ class PrepareReport:
         splits: pictures in each split.
         duplicate_groups: groups of pictures that look identical.
         disagreeing_groups: those of them whose labels differ.
+        left_out: pictures like one of a split of the data set's own that is looked at less.
         bytes: size of the pack.
     """
 
@@ -45,6 +46,7 @@ class PrepareReport:
     splits: dict[str, int] = field(default_factory=dict)
     duplicate_groups: int = 0
     disagreeing_groups: int = 0
+    left_out: int = 0
     bytes: int = 0
 
 
@@ -82,11 +84,13 @@ def prepare(
     groups.join_alike([picture.person for picture in pictures])
     splits = assign_splits(groups.numbers(), [p.split for p in pictures], [p.file for p in pictures])
     rows = _rows(pictures, jpegs, looks, splits)
+    left_out = int((rows["split"] == "").sum())
+    rows = rows[rows["split"] != ""]
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
     rows.to_parquet(part, index=False)
     part.replace(target)
-    return _report(target, rows)
+    return _report(target, rows, left_out)
 
 
 def _checked(pictures: list[LabelledPicture], folder: Path) -> list[LabelledPicture]:
@@ -147,7 +151,7 @@ def _rows(
     return rows.drop(columns=[name for name in ("race", "person") if (rows[name] == "").all()])
 
 
-def _report(target: Path, rows: pd.DataFrame) -> PrepareReport:
+def _report(target: Path, rows: pd.DataFrame, left_out: int) -> PrepareReport:
     of_group = rows.dropna(subset=["dup_group"]).groupby("dup_group")[["gender", "age_lo", "age_hi"]]
     return PrepareReport(
         target,
@@ -155,6 +159,7 @@ def _report(target: Path, rows: pd.DataFrame) -> PrepareReport:
         dict(Counter(rows["split"])),
         len(of_group),
         int((of_group.nunique() > 1).any(axis=1).sum()) if len(of_group) else 0,
+        left_out,
         target.stat().st_size,
     )
 

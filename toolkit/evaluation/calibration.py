@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from toolkit.evaluation.table import YEARS, PredictionTable
-from toolkit.evaluation.values import ECE_BINS, WIDEST_LABEL_YEARS, ece_bin, expected_calibration_error
+from toolkit.evaluation.values import ECE_BINS, age_is_told, ece_bin, expected_calibration_error
 
 INTERVAL_LEVELS = (0.5, 0.8, 0.9, 0.95)
 """How much of the age distribution an interval takes in."""
@@ -81,7 +81,7 @@ def interval_coverage(table: PredictionTable, age_distribution: np.ndarray, leve
     Of an age known by an interval only, the share of its years that lie in the told one counts: right on
     average if true ages are spread evenly over their labels.
     """
-    says_age = table.ages_hi - table.ages_lo <= WIDEST_LABEL_YEARS
+    says_age = age_is_told(table)
     # The last bin stands for all years from 100 on.
     lo, hi = np.minimum(table.ages_lo, YEARS - 1), np.minimum(table.ages_hi, YEARS - 1)
     first, last = age_intervals(age_distribution, level)
@@ -103,11 +103,18 @@ def _of_gender(table: PredictionTable, fitted_on: PredictionTable | None) -> dic
 def _of_age(table: PredictionTable, fitted_on: PredictionTable | None) -> dict[str, Any] | None:
     if not _tells_age_distribution(table):
         return None
+    table = _of_told_age(table)
     told = _age_figures(table, 1.0)
     if fitted_on is not None and _tells_age_distribution(fitted_on):
+        fitted_on = _of_told_age(fitted_on)
         temperature = fit_age_temperature(fitted_on)
         told |= {"temperature": temperature, "at_temperature": _age_figures(table, temperature)}
     return told
+
+
+def _of_told_age(table: PredictionTable) -> PredictionTable:
+    """The faces whose label says enough of an age: any distribution explains the others."""
+    return table.take(np.flatnonzero(age_is_told(table)))
 
 
 def _gender_figures(table: PredictionTable, temperature: float) -> dict[str, Any]:
@@ -168,5 +175,5 @@ def _tells_gender(table: PredictionTable) -> bool:
 
 
 def _tells_age_distribution(table: PredictionTable) -> bool:
-    says_age = table.ages_hi - table.ages_lo <= WIDEST_LABEL_YEARS
+    says_age = age_is_told(table)
     return table.age_distribution is not None and bool(says_age.any())

@@ -55,11 +55,6 @@ class EvaluateConfig:
         for name in self.corruptions:
             if name not in CORRUPTION_NAMES:
                 raise ConfigError(f"no corruption {name!r}; {did_you_mean(name, CORRUPTION_NAMES)}")
-        if self.temperature_from == f"{self.data}:{self.split}":
-            raise ConfigError(
-                f"temperature_from names the faces that are judged, {self.temperature_from!r}; a temperature "
-                "is fitted on other faces, such as the val split"
-            )
         if self.corruptions and is_table(self.subject):
             raise ConfigError(
                 f"corruptions need a model that looks at pictures; {self.subject} holds its predictions alone"

@@ -8,7 +8,7 @@ import numpy as np
 
 from toolkit.evaluation.groups import AGE_GROUP_NAMES, group_of_label
 from toolkit.evaluation.table import PredictionTable
-from toolkit.evaluation.values import WIDEST_LABEL_YEARS, predicted_groups
+from toolkit.evaluation.values import age_is_told, predicted_groups
 
 GENDER_NAMES = ("male", "female")
 
@@ -22,7 +22,7 @@ def confusion_of(table: PredictionTable) -> dict[str, Any]:
     """
     female, groups = table.female_probability, predicted_groups(table)
     labels = group_of_label(table.ages_lo, table.ages_hi)
-    groups = np.where(table.ages_hi - table.ages_lo <= WIDEST_LABEL_YEARS, groups, np.nan)
+    groups = np.where(age_is_told(table), groups, np.nan)
     told_gender = np.where(np.isnan(female), np.nan, female > 0.5)
     return {
         "gender": _counts(table.genders, told_gender, GENDER_NAMES),

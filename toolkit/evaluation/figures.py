@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 
 from toolkit.evaluation.groups import AGE_GROUP_NAMES, group_of_label
 from toolkit.evaluation.table import PredictionTable
-from toolkit.evaluation.values import ECE_BINS, WIDEST_LABEL_YEARS
+from toolkit.evaluation.values import ECE_BINS, age_is_told
 from toolkit.evaluation.words import CORRUPTION_WORDS
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -82,8 +82,7 @@ def age_errors(table: PredictionTable) -> Figure:
     """Predicted age by labelled group: median, quartiles, middle 90 %; the label's years in grey."""
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = _axes(figure, "labelled age group", "predicted age in years")
-    says_age = table.ages_hi - table.ages_lo <= WIDEST_LABEL_YEARS
-    labels = np.where(says_age, group_of_label(table.ages_lo, table.ages_hi), -1)
+    labels = np.where(age_is_told(table), group_of_label(table.ages_lo, table.ages_hi), -1)
     present = [number for number in range(len(AGE_GROUP_NAMES)) if (labels == number).any()]
     for at, number in enumerate(present):
         ages = table.age_years[labels == number]

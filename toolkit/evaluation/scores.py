@@ -10,7 +10,7 @@ import numpy as np
 from toolkit.evaluation.bootstrap import percentile_interval, resampled_weights
 from toolkit.evaluation.groups import AGE_GROUP_NAMES, group_of_label
 from toolkit.evaluation.table import PredictionTable
-from toolkit.evaluation.values import MEANS, ScoreColumns, score_columns
+from toolkit.evaluation.values import MEANS, ScoreColumns, age_is_told, score_columns
 
 SCORES = (*MEANS, "ece")
 """Names of all scores, in the order of the columns that hold them."""
@@ -74,16 +74,21 @@ def weighted_scores(columns: ScoreColumns, weights: np.ndarray) -> np.ndarray:
 
 
 def groups_of(table: PredictionTable) -> dict[str, dict[str, np.ndarray]]:
-    """Kind of group, name of group, and the numbers of its rows; groups without faces are left out."""
+    """Kind of group, name of group, and the numbers of its rows; groups without faces are left out.
+
+    Faces whose age, or race, is not known are in no group of that kind.
+    """
     genders = np.where(table.genders == 1, "female", "male")
     names = {
         "gender": genders,
-        "age_group": np.array(AGE_GROUP_NAMES)[group_of_label(table.ages_lo, table.ages_hi)],
+        "age_group": np.where(
+            age_is_told(table), np.array(AGE_GROUP_NAMES)[group_of_label(table.ages_lo, table.ages_hi)], ""
+        ),
     }
     if "race" in table.rows.columns:
-        races = table.rows["race"].astype(str).to_numpy(object)
+        races = table.rows["race"].fillna("").astype(str).to_numpy(object)
         names["race"] = races
-        names["race_gender"] = races + " " + genders.astype(object)
+        names["race_gender"] = np.where(races == "", "", races + " " + genders.astype(object))
     return {
         kind: {name: np.flatnonzero(of_row == name) for name in _ordered(kind, of_row)}
         for kind, of_row in names.items()
@@ -132,5 +137,5 @@ def _number(value: float) -> float | None:
 
 
 def _ordered(kind: str, of_row: np.ndarray) -> list[str]:
-    present = set(of_row.tolist())
+    present = set(of_row.tolist()) - {""}
     return [n for n in AGE_GROUP_NAMES if n in present] if kind == "age_group" else sorted(present)

@@ -190,6 +190,9 @@ def _check(path: Path, rows: pd.DataFrame) -> None:
         values = pd.to_numeric(rows[name], errors="coerce")
         _refuse(path, rows, name, ~values.between(least, most), f"must be a number in {least}..{most}")
     _refuse(path, rows, "gender", ~rows["gender"].isin([0, 1]), "must be 0 (male) or 1 (female)")
+    for name in ("age_lo", "age_hi"):
+        whole = "is a label, and those are whole years (someone of 25.9 is 25)"
+        _refuse(path, rows, name, pd.to_numeric(rows[name]) % 1 != 0, whole)
     _refuse(path, rows, "age_lo", rows["age_lo"] > rows["age_hi"], "must not exceed age_hi")
 
 

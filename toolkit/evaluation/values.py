@@ -46,7 +46,7 @@ def score_columns(table: PredictionTable) -> ScoreColumns:
     """What the scores are made of, one row a face."""
     female, ages = table.female_probability, table.age_years
     lo, hi = table.ages_lo, table.ages_hi
-    says_age = (hi - lo) <= WIDEST_LABEL_YEARS
+    says_age = age_is_told(table)
     middle_age = (lo + hi) // 2
     right = np.where(np.isnan(female), np.nan, (female > 0.5) == (table.genders == 1))
     signed = np.where(says_age, signed_distance(ages, lo, hi), np.nan)
@@ -54,7 +54,7 @@ def score_columns(table: PredictionTable) -> ScoreColumns:
     group_gap = np.where(says_age, np.abs(predicted_groups(table) - group_of_label(lo, hi)), np.nan)
     values = [
         right,
-        np.where((middle_age >= 21) & (middle_age <= 60), right, np.nan),
+        np.where(says_age & (middle_age >= 21) & (middle_age <= 60), right, np.nan),
         distance,
         np.where(says_age, np.abs(ages - (lo + _ends(lo, hi)) / 2), np.nan),
         signed,
@@ -67,6 +67,11 @@ def score_columns(table: PredictionTable) -> ScoreColumns:
     surplus = np.zeros((len(table), ECE_BINS))
     surplus[np.arange(len(table)), ece_bin(probability)] = np.where(has_gender, right - probability, 0.0)
     return ScoreColumns(np.column_stack(values), surplus, has_gender.astype(float))
+
+
+def age_is_told(table: PredictionTable) -> np.ndarray:
+    """(N,), bool: whether the label says enough of an age, see :data:`WIDEST_LABEL_YEARS`."""
+    return table.ages_hi - table.ages_lo <= WIDEST_LABEL_YEARS
 
 
 def predicted_groups(table: PredictionTable) -> np.ndarray:
@@ -122,11 +127,11 @@ def label_notes(table: PredictionTable) -> list[str]:
         notes.append(
             f"{straddles.sum():,} labels lie in more than one of the nine age groups; their middle decides"
         )
-    says_nothing = hi - lo > WIDEST_LABEL_YEARS
+    says_nothing = ~age_is_told(table)
     if says_nothing.any():
         notes.append(
             f"{says_nothing.sum():,} labels allow more than {WIDEST_LABEL_YEARS} years; these faces count in "
-            "no score of age"
+            "no score of age, and in no age group"
         )
     return notes
 

@@ -27,7 +27,7 @@ from toolkit.training.average import MeanWeights
 from toolkit.training.batches import BatchLoader, FaceBatch
 from toolkit.training.beginning import first_network, make_optimiser
 from toolkit.training.config import TrainConfig
-from toolkit.training.gradients import ShardedGradients
+from toolkit.training.gradients import ShardedGradients, shares
 from toolkit.training.ranks import Ranks
 from toolkit.training.schedule import learning_rate, picture_px, smoothing
 from toolkit.training.state import TrainingState, optimiser_tensors, restore_optimiser, settings_of
@@ -200,7 +200,7 @@ class Training:
         Raises:
             ConfigError: there is no state in the folder, or it is one of other settings or other data.
         """
-        state = TrainingState.load(self.folder, self.config)
+        state = TrainingState.load(self.folder, self._settings())
         if state.values["result"]["data_sha256"] != self.result.data_sha256:
             raise ConfigError(f"{self.folder} was trained on other data than {self.config.data} is now")
         self.network.load_state_dict(_part(state.tensors, "network."))
@@ -317,7 +317,10 @@ class Training:
         memory, numbers = optimiser_tensors(self.optimiser)
         result: dict[str, Any] = asdict(self.result) | {"checkpoint": None}
         values = {"best_score": self.best_score, "optimiser": numbers, "result": result}
-        return TrainingState(tensors | memory, values, settings_of(self.config))
+        return TrainingState(tensors | memory, values, self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        return settings_of(self.config, shares(self.config, self.device))
 
 
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

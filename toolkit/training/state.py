@@ -49,8 +49,8 @@ class TrainingState:
         part.replace(folder / STATE_FILE)
 
     @classmethod
-    def load(cls, folder: Path, config: TrainConfig) -> TrainingState:
-        """Read what :meth:`save` wrote.
+    def load(cls, folder: Path, settings: Mapping[str, Any]) -> TrainingState:
+        """Read what :meth:`save` wrote; ``settings`` are those of the training that goes on.
 
         Raises:
             ConfigError: there is none in ``folder``, or it belongs to other settings; the text names them.
@@ -68,7 +68,7 @@ class TrainingState:
         except (OSError, SafetensorError) as error:
             raise ModelError(f"{path} is damaged: {error}; train anew without resuming") from error
         state = cls(tensors, json.loads(text["values"]), json.loads(text["settings"]))
-        state.check(settings_of(config), path)
+        state.check(settings, path)
         return state
 
     def check(self, settings: Mapping[str, Any], path: Path) -> None:
@@ -81,19 +81,32 @@ class TrainingState:
             raise ConfigError(f"{path} belongs to other settings: {told}; use the same, or another folder")
 
 
-def settings_of(config: TrainConfig) -> dict[str, Any]:
-    """The settings that a resumed training must share."""
-    return {name: value for name, value in asdict(config).items() if name not in _FREE}
+def settings_of(config: TrainConfig, shares: int) -> dict[str, Any]:
+    """The settings that a resumed training must share; ``threads`` are the shares that a batch is cut into.
+
+    Where nobody named a number it is that of the cores, and the training may go on where there are others.
+    """
+    kept = {name: value for name, value in asdict(config).items() if name not in _FREE}
+    return kept | {"threads": shares}
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """An optimiser's memory as named tensors, and its plain numbers by the same names."""
+    """An optimiser's memory as named tensors, and its plain numbers by the same names.
+
+    Some count steps for each group of parameters: what is a number or tensor there is part of it too.
+    """
     tensors: dict[str, torch.Tensor] = {}
     numbers: dict[str, Any] = {}
     for index, entries in optimiser.state_dict()["state"].items():
         for key, value in entries.items():
             known = tensors if isinstance(value, torch.Tensor) else numbers
             known[f"optimiser.{index}.{key}"] = value
+    for index, group in enumerate(optimiser.param_groups):
+        for key, value in group.items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"group.{index}.{key}"] = value
+            elif isinstance(value, int | float):
+                numbers[f"group.{index}.{key}"] = value
     return tensors, numbers
 
 
@@ -108,7 +121,12 @@ def restore_optimiser(
         if kind == "optimiser":
             index, _, key = rest.partition(".")
             memory.setdefault(int(index), {})[key] = _laid_out_as(parameters[int(index)], value)
-    optimiser.load_state_dict({"state": memory, "param_groups": optimiser.state_dict()["param_groups"]})
+    groups = optimiser.state_dict()["param_groups"]
+    for number, group in enumerate(groups):
+        prefix = f"group.{number}."
+        kept = {**tensors, **numbers}.items()
+        group.update({name.removeprefix(prefix): value for name, value in kept if name.startswith(prefix)})
+    optimiser.load_state_dict({"state": memory, "param_groups": groups})
 
 
 def _laid_out_as(parameter: torch.Tensor, value: Any) -> Any:

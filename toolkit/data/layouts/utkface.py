@@ -19,7 +19,7 @@ _NAME = re.compile(r"(\d+)_([01])_([0-4])_\d+")
 def read_utkface(folder: Path) -> Iterator[LabelledPicture]:
     """The aligned and cropped faces, ``age_gender_race_date.jpg.chip.jpg``, in folders as they were unpacked.
 
-    Four files of the original lack a label in their name; such names are left out, with a warning.
+    Three or four files of the original, by its version, lack a label in their name: left out, with a warning.
 
     Raises:
         DataError: no file in the folder has such a name.

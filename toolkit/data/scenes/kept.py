@@ -20,7 +20,7 @@ from toolkit.data.scenes.film import Progress, SceneFiles
 from toolkit.data.scenes.scene import Scene
 
 # Part of every folder's name: raise it when scenes of the same settings come out another way.
-_VERSION = 1
+_VERSION = 2
 
 # Scenes that were not used for longest go first; a minute of 720p takes some 20 MB.
 _MOST_KEPT_BYTES = 4_000_000_000

@@ -70,11 +70,13 @@ def person_of(table: FaceTable, index: int, rng: np.random.Generator) -> Person:
     low, high = int(table.ages_lo[index]), int(table.ages_hi[index])
     # An unknown age is packed as all ages.
     is_known = (low, high) != (0, OLDEST_YEARS)
+    # Labels of whole years cover them to their end, as in toolkit.evaluation.values; an exact age is a point.
+    end = high if low == high else high + 1
     return Person(
         cut_out_face(table.picture(index), rng),
         "female" if table.genders[index] else "male",
-        (low + high) / 2 if is_known else None,
-        (high - low) / 2 if is_known else 0.0,
+        (low + end) / 2 if is_known else None,
+        (end - low) / 2 if is_known else 0.0,
     )
 
 
