@@ -2,6 +2,7 @@
 
 import threading
 
+import pytest
 from fakes import Opener, picture
 from waiting import wait_until
 
@@ -75,6 +76,20 @@ def test_a_name_is_free_again_after_its_camera_was_removed_or_could_not_be_opene
         assert pool.remove_camera("cam") is True
         assert pool.add_camera("cam", "clip") is True
         assert pool.remove_camera("stranger") is False
+
+
+def test_a_name_is_free_again_after_an_opener_of_somebody_else_failed():
+    opener = Opener(clip=[[picture()]])
+
+    def odd_at_first(address, **settings):
+        if address == "odd":
+            raise ValueError("a driver of somebody else")
+        return opener(address, **settings)
+
+    with CameraPool(opener=odd_at_first) as pool:
+        with pytest.raises(ValueError, match="somebody else"):
+            pool.add_camera("cam", "odd")
+        assert pool.add_camera("cam", "clip") is True
 
 
 def test_stop_all_ends_every_thread_of_many_cameras():

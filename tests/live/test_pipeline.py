@@ -275,6 +275,21 @@ def test_a_camera_that_cannot_be_opened_ends_the_start_and_leaves_nothing_runnin
     assert opener.opened[0].is_closed.is_set()
 
 
+def test_a_camera_whose_driver_fails_in_its_own_way_is_not_among_the_cameras():
+    opener = Opener(True, good=[[threading.Event()]])
+
+    def odd(address, **settings):
+        if address == "odd":
+            raise ValueError("a driver of somebody else")
+        return opener(address, **settings)
+
+    with LivePipeline({"good": "good"}, FixedDetector(), EchoModel(), opener=odd) as pipeline:
+        with pytest.raises(ValueError, match="somebody else"):
+            pipeline.add_camera("odd", "odd")
+
+        assert list(pipeline.statistics()["cameras"]) == ["good"]
+
+
 def test_stopping_in_the_middle_accounts_for_every_frame_and_may_be_repeated():
     pipeline = street(Opener(**clips(4, 500)))
     pipeline.start()

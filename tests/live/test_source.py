@@ -404,6 +404,20 @@ def test_an_empty_file_cannot_be_opened(tmp_path: Path) -> None:
         open_source(tmp_path / "empty.mp4")
 
 
+def test_a_codec_that_ffmpeg_cannot_decode_is_told(clip_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "odd.mp4").write_bytes(clip_path.read_bytes().replace(b"avc1", b"xyz1"))
+
+    with pytest.raises(SourceError, match="no decoder"):
+        open_source(tmp_path / "odd.mp4")
+
+
+def test_a_folder_that_is_called_like_a_picture_is_named(tmp_path: Path) -> None:
+    (tmp_path / "1.png").mkdir()
+
+    with pytest.raises(SourceError, match=r"1\.png cannot be read"):
+        open_source(tmp_path)
+
+
 def test_a_path_the_camera_does_not_know_is_told_as_404(clip_path: Path) -> None:
     with RtspServer({"door": clip_path}) as server, pytest.raises(SourceError, match="404"):
         open_source(server.url("window"))

@@ -150,10 +150,14 @@ class CameraPool:
             self._workers[camera_id] = worker
         try:
             worker.start()
-        except SourceError as error:
-            logger.error("camera %s cannot be added: %s", camera_id, error)
+        except BaseException as error:
+            # Ctrl-C too: the name is free again, and nothing that has begun goes on.
             with self._lock:
                 self._workers.pop(camera_id, None)
+            worker.stop()
+            if not isinstance(error, SourceError):
+                raise
+            logger.error("camera %s cannot be added: %s", camera_id, error)
             return False
         return True
 

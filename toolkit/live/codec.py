@@ -74,6 +74,12 @@ def open_container(
         raise SourceError(
             f"no video in {without_password(address)}: it is {kind}; name a file with moving pictures"
         )
+    # PyAV has no context for a codec that this FFmpeg was built without, or that nobody knows.
+    if _moving_streams(container)[0].codec_context is None:
+        container.close()
+        raise SourceError(
+            f"cannot decode {without_password(address)}: FFmpeg knows no decoder; convert it to H.264"
+        )
     return container
 
 

@@ -149,7 +149,7 @@ class LivePipeline:
                 # It came too late for stop() to see it.
                 raise SourceError(f"camera {name!r} cannot be added: the street is being stopped")
             lane.camera.wait_until_opened()
-        except SourceError:
+        except BaseException:
             lane.camera.stop()
             self._gate.remove(lane)
             # It has read nothing; the books of a predecessor of that name stay.

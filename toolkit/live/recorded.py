@@ -244,7 +244,10 @@ def _natural_order(name: str) -> list[tuple[int, str]]:
 
 def _read_picture(path: Path) -> np.ndarray:
     # Bytes first: imread() cannot open every file name on Windows.
-    data = np.fromfile(path, dtype=np.uint8)
+    try:
+        data = np.fromfile(path, dtype=np.uint8)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}; repair or remove it") from error
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if image is None:
         raise SourceError(f"{path} is not a picture that can be read; repair or remove it")
