@@ -1,11 +1,13 @@
 """How a live run ends is how MLflow has it; what it counts, and what it does not wait for."""
 
 import socket
+import threading
 
 import cv2
 import pytest
 from fakes import EchoModel, FixedDetector, Opener, picture
 
+from toolkit import live_run
 from toolkit.errors import ConfigError
 from toolkit.experiment import Experiment, LiveConfig
 from toolkit.live.camera_config import CameraConfig
@@ -44,6 +46,19 @@ def test_a_run_whose_display_fails_is_recorded_as_failed(experiment, tmp_path):
     assert newest_runs()["status"].tolist() == ["FAILED"]
 
 
+def test_ctrl_c_while_the_cameras_are_opened_leaves_nothing_running(tmp_path, monkeypatch):
+    def interrupted(pipeline):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(live_run, "prepare_store", lambda: None)
+    monkeypatch.setattr(live_run, "_refuse_if_none_is_there", interrupted)
+    opener, live = Opener(True, door=[[threading.Event()]]), LiveConfig({"door": "door"})
+    with pytest.raises(KeyboardInterrupt):
+        LiveRun(Experiment("early", live=live), tmp_path, make=street_of(opener)).start()
+
+    assert opener.opened[0].is_closed.is_set()
+
+
 def test_an_experiment_without_cameras_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="no part 'live'"):
         run_live(Experiment("empty"), tmp_path)
@@ -58,7 +73,11 @@ def test_faces_are_cut_with_the_margin_that_suits_the_shipped_model():
 
 def fake_street(**scripts):
     """Makes pipelines over scripted cameras."""
-    parts = {"detect": FixedDetector(), "predict": EchoModel(), "opener": Opener(**scripts)}
+    return street_of(Opener(**scripts))
+
+
+def street_of(opener: Opener):
+    parts = {"detect": FixedDetector(), "predict": EchoModel(), "opener": opener}
     return lambda config, listeners: LivePipeline(config.cameras, listeners=listeners, **parts)
 
 

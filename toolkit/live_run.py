@@ -115,14 +115,20 @@ class LiveRun:
         """
         # Before the first frame: loading MLflow beside the street would slow its first seconds.
         prepare_store()
-        self._pipeline.start()
-        _refuse_if_none_is_there(self._pipeline)
-        name = self._experiment.name
-        self._record = RunRecord("live", run_name(name), as_plain(self._experiment))
-        self._record.log_text(as_yaml(self._experiment), "experiment.yaml")
-        self._resources = ResourceMeter()
-        self._started = self._recorded_at = time.monotonic()
-        self.newest = self.statistics()
+        try:
+            self._pipeline.start()
+            _refuse_if_none_is_there(self._pipeline)
+            self._resources = ResourceMeter()
+            self._started = self._recorded_at = time.monotonic()
+            self.newest = self.statistics()
+            # Last: a record that was begun has to be closed, too.
+            name = self._experiment.name
+            self._record = RunRecord("live", run_name(name), as_plain(self._experiment))
+            self._record.log_text(as_yaml(self._experiment), "experiment.yaml")
+        except BaseException:
+            # Ctrl-C while the cameras are opened: the caller has nothing yet that it could finish.
+            self._pipeline.stop()
+            raise
 
     @property
     def live(self) -> LiveConfig:
@@ -246,7 +252,6 @@ def _refuse_if_none_is_there(pipeline: LivePipeline) -> None:
         cameras = pipeline.statistics()["cameras"]
         states = {values["state"] for values in cameras.values()}
         if states == {"retrying"}:
-            pipeline.stop()
             raise SourceError("no camera can be opened: " + "; ".join(v["error"] for v in cameras.values()))
         # Cameras that may be waited for are opened in the background, and each has a limit for that.
         if not states <= {"connecting", "retrying"}:
