@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -238,6 +239,29 @@ def test_a_camera_that_comes_while_the_street_is_being_stopped_leaves_nothing_ru
 
     with pytest.raises(SourceError, match="is being stopped"):
         pipeline.add_camera("late", "late")
+
+
+@pytest.mark.parametrize(
+    ("timeout_s", "reason"), [(0.01, "the model has not answered"), (10.0, "is being stopped")]
+)
+def test_a_camera_whose_predecessor_is_still_with_a_model_that_hangs_is_refused(timeout_s, reason):
+    asked, release, frames = threading.Event(), threading.Event(), [picture(1), threading.Event()]
+
+    def hang(crops):
+        asked.set()
+        return release.wait(20) and EchoModel()(crops)
+
+    pipeline = street(Opener(True, cam=[frames, frames]), predict=hang)
+    with pipeline, ThreadPoolExecutor() as caller:
+        assert asked.wait(10)
+        pipeline.remove_camera("cam")
+        adding = caller.submit(pipeline.add_camera, "cam", "cam", timeout_s)
+        if reason == "is being stopped":
+            pipeline.stop(timeout_s=0.01)
+
+        with pytest.raises(SourceError, match=reason):
+            adding.result(5)
+        release.set()
 
 
 def test_cameras_that_hang_while_they_are_opened_delay_neither_the_start_nor_the_others():

@@ -127,11 +127,12 @@ class LivePipeline:
             self.stop()
             raise
 
-    def add_camera(self, name: str, address: Address) -> None:
+    def add_camera(self, name: str, address: Address, timeout_s: float = 10.0) -> None:
         """Open one more camera while the others run.
 
         Raises:
-            SourceError: it cannot be opened, or the street is being stopped.
+            SourceError: it cannot be opened, or the street is being stopped, or the model has not answered
+                within ``timeout_s`` for all frames of a predecessor of that name.
             ConfigError: a camera of that name runs already.
         """
         lane = self._make_lane(name, address)
@@ -141,7 +142,15 @@ class LivePipeline:
             if old is not None and not old.camera.mailbox.is_closed:
                 raise ConfigError(f"a camera {name!r} runs already; remove_camera() it first")
             # Frames of a predecessor of that name are settled in its own books before the new ones begin.
-            room.changed.wait_for(lambda: old is None or old.camera.ledger.counts().in_flight == 0)
+            is_free = room.changed.wait_for(
+                lambda: self._is_stopping or old is None or old.camera.ledger.counts().in_flight == 0,
+                timeout_s,
+            )
+            if not is_free:
+                raise SourceError(
+                    f"camera {name!r} cannot be added: the model has not answered for the frames of the one "
+                    f"before it within {timeout_s:g} s; choose another name, or try again later"
+                )
             self._lanes[name] = lane
         self._begin(lane)
         try:
