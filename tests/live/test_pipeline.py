@@ -297,6 +297,8 @@ def test_a_camera_that_cannot_be_opened_ends_the_start_and_leaves_nothing_runnin
         pipeline.start()
 
     assert opener.opened[0].is_closed.is_set()
+    with pytest.raises(ConfigError, match="make a new one"):
+        pipeline.start()
 
 
 def test_a_camera_whose_driver_fails_in_its_own_way_is_not_among_the_cameras():
@@ -325,6 +327,14 @@ def test_stopping_in_the_middle_accounts_for_every_frame_and_may_be_repeated():
     for read, analysed, skipped, failed, in_flight in books(pipeline):
         assert in_flight == 0
         assert read == analysed + skipped + failed
+
+
+def test_a_street_that_was_stopped_before_its_start_says_so():
+    pipeline = street(Opener(cam=[[picture()]]))
+    pipeline.stop()
+
+    with pytest.raises(ConfigError, match="was stopped"):
+        pipeline.start()
 
 
 def test_a_stuck_model_is_named_at_stop_and_does_not_hold_it(caplog):

@@ -104,7 +104,10 @@ class LivePipeline:
 
         Raises:
             SourceError: a camera cannot be opened; those opened before it are closed again.
+            ConfigError: the street was stopped before, or its start has failed.
         """
+        if self._is_stopping:
+            raise ConfigError("this street was stopped, or its start has failed; make a new one")
         if self._threads:
             return
         # OpenCV would start a thread for each core, in every worker.
