@@ -20,7 +20,7 @@ from fakes import FakeClock
 from PIL import Image
 
 from toolkit.errors import SourceError
-from toolkit.live.recorded import FolderReel, RecordedSource
+from toolkit.live.recorded import FolderReel, RecordedSource, VideoReel
 from toolkit.live.source import Source, open_source
 from toolkit.live.usb import UsbSource
 from toolkit.records import Frame
@@ -214,6 +214,18 @@ def test_a_film_that_is_decoded_too_late_goes_on_at_the_next_key_frame_that_is_n
     assert number_in(late.image) == 28
     assert late.captured_at == pytest.approx(50.0 + 28 / 15)
     assert source.health().stale_pictures == 27
+
+
+def test_a_showing_that_ends_late_lasts_as_long_as_any_and_the_next_one_is_whole(clip_path: Path) -> None:
+    reel = VideoReel(clip_path, low_latency=True)
+
+    seen_s = [media_time_s for media_time_s, _ in reel.show(lambda due_s: 1.5 if due_s > 1.0 else 0.0)]
+    duration_s = reel.duration_s
+    again_s = [media_time_s for media_time_s, _ in reel.show(lambda due_s: 0.0)]
+
+    assert seen_s == pytest.approx([n / 15 for n in range(16)], abs=1e-6)
+    assert duration_s == pytest.approx(30 / 15)
+    assert again_s == pytest.approx([n / 15 for n in range(30)], abs=1e-6)
 
 
 def test_closing_ends_a_wait_for_the_next_frame_at_once(tmp_path: Path) -> None:

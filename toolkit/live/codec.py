@@ -167,6 +167,11 @@ class VideoDecoder:
         """When this packet is to be decoded, in seconds since the first picture; None if nobody knows."""
         return self._seconds(packet.dts)
 
+    def packet_end_s(self, packet: av.Packet) -> float:
+        """When what this packet shows is over, in seconds since the first picture; 0 if nobody knows."""
+        begins_s = self._seconds(packet.dts if packet.pts is None or self._stamp == "dts" else packet.pts)
+        return 0.0 if begins_s is None else begins_s + (packet.duration or 0) * (self._tick_s or 0.0)
+
     def frame_time_s(self, frame: av.VideoFrame) -> float | None:
         """When this picture is to be shown, in seconds since the first picture; None if nobody knows."""
         return self._seconds(self._stamp_of(frame))

@@ -83,11 +83,15 @@ class VideoReel:
     def show(self, wait_for: WaitFor) -> Iterator[tuple[float, np.ndarray | Pixels]]:
         """See :class:`Reel`."""
         corrupt_before, media_time_s, duration_s = self.corrupt_packets, 0.0, 0.0
+        # A showing begins with a key frame, whatever the one before it ended with.
+        self._is_catching_up, stale_until_s = False, 0.0
         with open_container(str(self._path)) as container:
             decoder = VideoDecoder(container, low_latency=self._low_latency, threads=self._decode_threads)
             for packet in decoder.packets():
                 due_s = decoder.packet_time_s(packet)
                 if due_s is not None and self._is_stale(packet, wait_for(due_s)):
+                    # What nobody sees lasts as long as if it were seen.
+                    stale_until_s = max(stale_until_s, decoder.packet_end_s(packet))
                     continue
                 frames = decoder.decode(packet)
                 self.corrupt_packets = corrupt_before + decoder.corrupt_packets
@@ -100,7 +104,7 @@ class VideoReel:
                     duration_s = decoder.frame_duration_s(frame)
                     wait_for(media_time_s)
                     yield media_time_s, decoder.to_pixels(frame)
-        self.duration_s = media_time_s + duration_s
+        self.duration_s = max(media_time_s + duration_s, stale_until_s)
 
     def _is_stale(self, packet: av.Packet, late_s: float) -> bool:
         """Whether to let this packet go: everything is late, up to the next key frame that is not."""
