@@ -50,6 +50,7 @@ class Frame:
         captured_at: ``time.monotonic()`` seconds at which the picture left the source.
         pixels: (H, W, 3), uint8, BGR, or what makes such pictures when they are asked for.
         media_time_s: the source's own time stamp in seconds, where it has one.
+        is_live: it came when it came; of a recording as fast as it goes, it came when somebody read it.
     """
 
     camera: str
@@ -57,6 +58,12 @@ class Frame:
     captured_at: float
     pixels: np.ndarray | Pixels
     media_time_s: float | None = None
+    is_live: bool = True
+
+    @property
+    def taken_at_s(self) -> float:
+        """When it was taken, on the clock of its camera: a recording as fast as it goes has its own."""
+        return self.captured_at if self.is_live or self.media_time_s is None else self.media_time_s
 
     @property
     def image(self) -> np.ndarray:

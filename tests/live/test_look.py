@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from fakes import FixedDetector, picture
+from fakes import FakeClock, FixedDetector, picture
 
 from toolkit.live.camera import Camera
 from toolkit.live.lane import Job, Lane
 from toolkit.live.look import Look
 from toolkit.live.pipeline_config import PipelineConfig
+from toolkit.live.source import open_source
 from toolkit.live.track import FaceTracker, TrackerConfig
 from toolkit.records import Detection, Frame
 from toolkit.stats import StageTimes
@@ -64,6 +65,20 @@ def test_when_to_look_at_a_person_again_goes_by_the_time_of_the_frames():
 
     # 20 seconds of frames in an instant: five looks at first, then one in two seconds.
     assert 13 <= sum(len(job.crops) for job in jobs) <= 15
+
+
+def test_people_of_a_recording_are_followed_by_its_own_time_however_slowly_it_is_read(clip_path):
+    config = PipelineConfig(tracker=TrackerConfig(confirm_after=1), search_every=2)
+    look = Look(lambda images: [[Detection((8.0, 8.0, 40.0, 40.0), 0.9)]], config, StageTimes())
+    lane, clock = Lane(Camera("film", "film"), FaceTracker(config.tracker)), FakeClock()
+    source, jobs = open_source(clip_path, clock=clock), []
+
+    for _ in range(6):
+        jobs.append(look(lane, source.read()))
+        clock.advance(60.0)
+    source.close()
+
+    assert [[track.track_id for track in job.tracks] for job in jobs] == [[1]] * 6
 
 
 def test_boxes_of_a_smaller_picture_come_back_in_pixels_of_the_frame():

@@ -1,6 +1,7 @@
 """People counted as they enter and leave zones, and cross lines."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,6 +102,15 @@ def test_people_are_counted_apart_and_twice_only_when_they_come_twice():
         "zones": {"half": {"inside": 1, "entered": 2, "left": 2, "persons": 2}},
         "lines": {"middle": {"to_left": 2, "to_right": 2}},
     }
+
+
+def test_a_recording_as_fast_as_it_goes_is_counted_by_its_own_time():
+    count = counter()
+    for step, people in enumerate([{"p1": (150, 50)}, {}, {"p1": (50, 50)}]):
+        read = result(60.0 * step, **people)
+        count(replace(read, frame=replace(read.frame, media_time_s=step / 10, is_live=False)))
+
+    assert count.counts("door") == walked([150, 50])
 
 
 def test_a_flash_of_noise_and_other_cameras_do_not_count():

@@ -53,7 +53,7 @@ class Look:
             if isinstance(self._detect, WholeFrame):
                 job = self._whole(lane, frame, self._detect.size_px)
             elif self._passes_unsearched(lane, frame):
-                job = Job(lane, frame, tracks=lane.tracker.predict(frame.captured_at))
+                job = Job(lane, frame, tracks=lane.tracker.predict(frame.taken_at_s))
             else:
                 job = self._searched(lane, frame, self._detect)
         except Exception as error:  # noqa: BLE001 - whatever the detector raises fails this frame alone
@@ -83,9 +83,9 @@ class Look:
         converted = time.monotonic()
         [found] = detect([image])
         detected = time.monotonic()
-        tracks = lane.tracker.update([_scaled(face, 1 / scale) for face in found], frame.captured_at)
         # By the frame's own time, so that a recording is analysed alike at any pace.
-        at_s = frame.captured_at
+        at_s = frame.taken_at_s
+        tracks = lane.tracker.update([_scaled(face, 1 / scale) for face in found], at_s)
         wanted = [t for t in tracks if self._is_large(t) and lane.tracker.wants_analysis(t, at_s)]
         bodies = self._bodies_wanted(lane, tracks, wanted, at_s)
         followed = time.monotonic()

@@ -178,7 +178,7 @@ class PeopleCounter:
 
     def __call__(self, result: FrameResult) -> None:
         """Count what is new in this result."""
-        place, at_s = self._places.get(result.frame.camera), result.frame.captured_at
+        place, at_s = self._places.get(result.frame.camera), result.frame.taken_at_s
         if place is None:
             return
         with self._lock:
@@ -187,7 +187,9 @@ class PeopleCounter:
                 if track.is_confirmed:
                     place.last_seen_s[track.track_id] = at_s
                     self._see(place, track.track_id, track.box_xyxy)
-            gone = [n for n, seen_s in place.last_seen_s.items() if at_s - seen_s > self._config.gone_after_s]
+            # A recording that was removed and added again begins its time anew: whoever it showed is gone.
+            lost_s = {n: abs(at_s - seen_s) for n, seen_s in place.last_seen_s.items()}
+            gone = [n for n, seconds in lost_s.items() if seconds > self._config.gone_after_s]
             for person in gone:
                 del place.last_seen_s[person]
                 for border in place.borders():

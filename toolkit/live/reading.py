@@ -81,7 +81,12 @@ class InterruptibleSource(ABC):
         if picture is None or self._closing.is_set():
             return None
         frame = Frame(
-            self.camera, self._next_index, picture.captured_at, picture.pixels, picture.media_time_s
+            self.camera,
+            self._next_index,
+            picture.captured_at,
+            picture.pixels,
+            picture.media_time_s,
+            self.is_live,
         )
         self._next_index += 1
         return frame

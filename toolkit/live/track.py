@@ -95,7 +95,7 @@ class FaceTracker:
 
         Args:
             detections: of one frame, faces and bodies in any order.
-            at_s: the frame's capture time, monotonic seconds.
+            at_s: when the frame was taken, seconds of a clock that only goes forward.
 
         Returns:
             One track per face that continues or starts one, in the order of the detections; then one for each
