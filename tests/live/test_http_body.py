@@ -15,12 +15,15 @@ from pathlib import Path
 
 import cv2
 import pytest
-from clips import numbered_picture
+from clips import number_in, numbered_picture
 
 from toolkit.errors import AccessRefused, SourceError
 from toolkit.live.source import open_source
 
 _PICTURES = 5
+
+# So small that all of them lie in a socket's buffers.
+_MANY, _SMALL_WH = 60, (160, 96)
 
 
 class _Server(BaseHTTPRequestHandler):
@@ -28,7 +31,7 @@ class _Server(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     film = b""
-    is_over = threading.Event()
+    is_over, are_sent = threading.Event(), threading.Event()
     asked: list[str] = []  # noqa: RUF012 - emptied by the fixture
 
     def do_GET(self) -> None:
@@ -45,15 +48,21 @@ class _Server(BaseHTTPRequestHandler):
         else:
             # Who has seen enough leaves in the middle of a picture.
             with contextlib.suppress(ConnectionError):
-                self._pictures(is_chunked=kind == "chunked")
-            if kind in ("hang", "Basic", "Digest"):
+                if kind == "many":
+                    self._pictures(count=_MANY, size_wh=_SMALL_WH)
+                else:
+                    self._pictures(is_chunked=kind == "chunked")
+            self.are_sent.set()
+            if kind in ("hang", "many", "Basic", "Digest"):
                 self.is_over.wait(30.0)
 
-    def _pictures(self, is_chunked: bool) -> None:
+    def _pictures(
+        self, is_chunked: bool = False, count: int = _PICTURES, size_wh: tuple[int, int] = (640, 360)
+    ) -> None:
         headers = {"Content-Type": "multipart/x-mixed-replace; boundary=part"}
         self._head(200, headers | ({"Transfer-Encoding": "chunked"} if is_chunked else {}))
-        for number in range(_PICTURES):
-            jpeg = cv2.imencode(".jpg", numbered_picture(number))[1].tobytes()
+        for number in range(count):
+            jpeg = cv2.imencode(".jpg", numbered_picture(number, size_wh))[1].tobytes()
             head = f"--part\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
             part = head.encode() + jpeg + b"\r\n"
             self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part) if is_chunked else part)
@@ -87,6 +96,7 @@ def server(clip_path: Path) -> Iterator[str]:
     """Address of a :class:`_Server`."""
     _Server.film = clip_path.read_bytes()
     _Server.is_over.clear()
+    _Server.are_sent.clear()
     _Server.asked.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), _Server) as running:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
@@ -127,6 +137,19 @@ def test_every_picture_comes_out_whichever_way_they_are_sent(server: str, way: s
 
     assert None not in pictures
     assert len(_Server.asked) == (2 if way == "moved" else 1)
+
+
+def test_a_reader_that_lags_lets_pictures_go_that_newer_ones_lie_behind(server: str) -> None:
+    source = open_source(f"{server}/many", read_timeout_s=30.0)
+    assert _Server.are_sent.wait(10.0)
+
+    numbers: list[int] = []
+    while _MANY - 1 not in numbers:
+        numbers.append(number_in(source.read().image))
+    source.close()
+
+    assert numbers[:12] == list(range(12)), "a hiccup is decoded through"
+    assert source.health().stale_pictures == _MANY - len(numbers) > _MANY / 2
 
 
 def test_a_camera_that_ends_its_answer_ends_the_source(server: str) -> None:

@@ -141,6 +141,11 @@ class VideoDecoder:
         return self._stream.codec_context.name
 
     @property
+    def has_stamps(self) -> bool:
+        """Whether the container tells when a picture is to be shown; JPEGs one after another have no time."""
+        return self._stamp is not None
+
+    @property
     def size_wh(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self._stream.codec_context.width, self._stream.codec_context.height

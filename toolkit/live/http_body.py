@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse
@@ -43,6 +44,16 @@ class HttpBody:
         """So long may the camera stay silent from now on."""
         # The answer reads through this very object, so that the limit is the answer's.
         self._socket.settimeout(timeout_s)
+
+    def has_waiting(self, size: int) -> bool:
+        """Whether at least ``size`` bytes have come that nobody has read; never waits."""
+        try:
+            # A look at a socket that has nothing would wait for its time limit.
+            readable, _, _ = select.select([self._socket], [], [], 0)
+            return bool(readable) and len(self._socket.recv(size, socket.MSG_PEEK)) >= size
+        except (OSError, ValueError):
+            # It was shut; whoever reads next is told.
+            return False
 
     def read(self, size: int) -> bytes:
         """What has come, at most ``size`` bytes; none when the camera or :meth:`close` has ended it.

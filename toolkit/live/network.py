@@ -41,6 +41,10 @@ _NO_PICTURE_S = 30.0
 _MOST_BEHIND_S = 2.0
 _WAITS_IN_A_ROW = 10
 
+# JPEGs over HTTP have no stamps to be late by. When a newer one lies behind so many in a row, half a second
+# at 25 a second, that is no hiccup but a reader that cannot keep up.
+_OVERTAKEN_IN_A_ROW = 12
+
 
 class NetworkSource(InterruptibleSource):
     """A network stream; its frames are stamped when their packet arrived.
@@ -50,7 +54,8 @@ class NetworkSource(InterruptibleSource):
     ``read_timeout_s``: FFmpeg gives no other way into a wait.
 
     A reader that is slower than the camera would get ever older pictures. When they are two seconds old, all
-    that wait are let go, undecoded, up to the next key frame after them.
+    that wait are let go, undecoded, up to the next key frame after them. JPEGs over HTTP do not tell how old
+    they are: after a dozen in a row that newer ones lay behind, those that newer ones lie behind are let go.
 
     Args:
         camera: name that the frames carry.
@@ -106,6 +111,7 @@ class NetworkSource(InterruptibleSource):
         self._last_stamp_s = 0.0
         self._waits_in_a_row = 0
         self._is_catching_up = False
+        self._overtaken_in_a_row = 0
         self._stale_pictures = 0
         self.fps = self._decoder.fps
 
@@ -246,6 +252,24 @@ class NetworkSource(InterruptibleSource):
 
     def _is_stale(self, packet: av.Packet) -> bool:
         """Whether to let this packet go, because newer ones wait already."""
+        if self._body is not None and not self._decoder.has_stamps:
+            is_stale = self._is_overtaken(packet, self._body)
+        else:
+            is_stale = self._is_late(packet)
+        self._stale_pictures += is_stale
+        return is_stale
+
+    def _is_overtaken(self, packet: av.Packet, body: HttpBody) -> bool:
+        """Whether the reader lags, and a picture as large as this one lies behind it."""
+        if not (packet.size and body.has_waiting(packet.size)):
+            # Not 0: while the reader lags, it is up with the camera now and again, for a moment.
+            self._overtaken_in_a_row //= 2
+            return False
+        self._overtaken_in_a_row += 1
+        return self._overtaken_in_a_row > _OVERTAKEN_IN_A_ROW
+
+    def _is_late(self, packet: av.Packet) -> bool:
+        """Whether this packet is late by its stamp, or waits for the key frame after those that were."""
         if self._media_clock.behind_s > _MOST_BEHIND_S:
             if self._waits_in_a_row >= _WAITS_IN_A_ROW:
                 # Nothing lies here: the source's clock is wrong, or the delay is out of our reach.
@@ -254,7 +278,6 @@ class NetworkSource(InterruptibleSource):
                 self._is_catching_up = True
         if self._is_catching_up and self._waits_in_a_row and packet.is_keyframe:
             self._is_catching_up = False
-        self._stale_pictures += self._is_catching_up
         return self._is_catching_up
 
     def _release(self) -> None:
