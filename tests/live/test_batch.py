@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+from fakes import Table
 from waiting import wait_until
 
 from toolkit.errors import BatchSizeMismatch, ConfigError, ShapeError
@@ -281,6 +282,14 @@ def test_a_wrong_number_of_results_is_named():
         processor.add_item(1)
         with pytest.raises(BatchSizeMismatch, match="2 items went in, 1 came out"):
             processor.add_item(2)
+
+
+def test_a_table_that_is_no_list_of_results_fails_its_batch_and_not_the_next():
+    answers = iter([Table(rows=1), ["good"]])
+
+    with BatchProcessor(batch_size=1, timeout=0, process_fn=lambda items: next(answers)) as processor:
+        assert isinstance(processor.submit(1).exception(10), BatchSizeMismatch)
+        assert processor.submit(2).result(10) == "good"
 
 
 def test_a_processor_nobody_feeds_lets_its_thread_go_and_starts_again():

@@ -4,6 +4,7 @@ import asyncio
 import threading
 
 import pytest
+from fakes import Table
 
 from toolkit.errors import BatchSizeMismatch, ConfigError
 from toolkit.live.batch_async import AsyncBatchProcessor
@@ -126,6 +127,21 @@ def test_a_wrong_number_of_results_is_named():
 
     with pytest.raises(BatchSizeMismatch, match="1 items went in, 0 came out"):
         asyncio.run(run())
+
+
+def test_a_table_that_is_no_list_of_results_fails_its_batch_and_not_the_next():
+    answers = iter([Table(rows=1), ["good"]])
+
+    async def run():
+        processor = AsyncBatchProcessor(1, 60, lambda items: next(answers))
+        return await asyncio.wait_for(
+            asyncio.gather(*map(processor.submit, range(2)), return_exceptions=True), 10
+        )
+
+    mismatch, good = asyncio.run(run())
+
+    assert isinstance(mismatch, BatchSizeMismatch)
+    assert good == "good"
 
 
 def test_a_caller_that_is_cancelled_does_not_hurt_its_neighbours():

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from fakes import picture
+from fakes import Table, picture
 from waiting import wait_until
 
 from toolkit.cores import Cores
@@ -197,6 +197,18 @@ def test_too_few_answers_are_an_error(started):
     wait_until(lambda: done)
 
     assert isinstance(done[0].error, BatchSizeMismatch)
+
+
+def test_a_table_that_is_no_list_of_answers_is_an_error_and_the_next_call_is_answered(started):
+    done, answers = [], iter([Table(rows=1), [7]])
+    inference = started(lambda crops: next(answers), batch_size=1, calls=1, done=done.extend)
+
+    for value in range(2):
+        inference.submit(job(value))
+    wait_until(lambda: len(done) == 2)
+
+    assert isinstance(done[0].error, BatchSizeMismatch)
+    assert list(done[1].answers) == [7]
 
 
 def test_closing_answers_what_waits_and_takes_no_more(started):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from toolkit.live.answers import Answer, WaitingRoom, closed_gate
-from toolkit.live.batch_books import BatchBooks, Reason, check_one_each, check_settings
+from toolkit.live.batch_books import BatchBooks, Reason, check_settings, one_each
 
 # A processor nobody feeds lets its thread go after this long, so that one that was never closed leaves none.
 _IDLE_S = 0.5
@@ -255,8 +255,7 @@ class BatchProcessor:
         results: Sequence[Any] = [None] * len(batch)
         error: BaseException | None = None
         try:
-            results = self._process_fn([answer.item for answer in batch])
-            check_one_each(len(batch), results)
+            results = one_each(len(batch), self._process_fn([answer.item for answer in batch]))
         except BaseException as raised:  # noqa: BLE001 - the user's function: its error goes to its items
             results, error = [None] * len(batch), raised
             self._books.failed(len(batch))

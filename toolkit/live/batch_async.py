@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from weakref import ref
 
-from toolkit.live.batch_books import BatchBooks, Reason, check_one_each, check_settings
+from toolkit.live.batch_books import BatchBooks, Reason, check_settings, one_each
 from toolkit.live.regulars import Regulars
 
 ProcessFn = Callable[[list[Any]], Sequence[Any] | Awaitable[Sequence[Any]]]
@@ -138,8 +138,7 @@ class AsyncBatchProcessor:
             self._regulars.came(callers, added_at)
         started = time.monotonic()
         try:
-            results = await self._call(list(items))
-            check_one_each(len(batch), results)
+            results = one_each(len(batch), await self._call(list(items)))
         except BaseException as error:
             self._books.failed(len(batch))
             for answer in answers:

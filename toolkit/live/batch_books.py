@@ -89,10 +89,17 @@ def check_settings(batch_size: int, timeout: float, process_fn: Any) -> None:
         )
 
 
-def check_one_each(items: int, results: Any) -> None:
-    """Raise BatchSizeMismatch unless there is one result for each item."""
-    came = len(results) if hasattr(results, "__len__") else f"a {type(results).__name__}"
-    if came != items:
+def one_each(items: int, results: Any) -> list[Any]:
+    """The results as a list, in which there is one for each item.
+
+    Raises:
+        BatchSizeMismatch: there is not.
+    """
+    # A length does not tell what comes out one by one: of a pandas table that of its rows, and its columns.
+    listed = list(results) if hasattr(results, "__len__") else None
+    if listed is None or len(listed) != items:
+        came = f"a {type(results).__name__}" if listed is None else len(listed)
         raise BatchSizeMismatch(
             f"process_fn must return one result for each item: {items} items went in, {came} came out"
         )
+    return listed

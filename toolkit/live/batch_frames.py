@@ -9,7 +9,7 @@ import numpy as np
 
 from toolkit.errors import ShapeError
 from toolkit.live.batch import BatchProcessor
-from toolkit.live.batch_books import check_one_each
+from toolkit.live.batch_books import one_each
 
 
 class FrameBatchProcessor(BatchProcessor):
@@ -50,8 +50,7 @@ class FrameBatchProcessor(BatchProcessor):
         for numbers in by_shape.values():
             frames = np.stack([pairs[n][0] for n in numbers])
             answers = self._process_frames(frames, [pairs[n][1] for n in numbers])  # type: ignore[misc]
-            check_one_each(len(numbers), answers)
-            for n, answer in zip(numbers, answers, strict=True):
+            for n, answer in zip(numbers, one_each(len(numbers), answers), strict=True):
                 results[n] = answer
         return results
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.cores import one_core
-from toolkit.live.batch_books import BatchBooks, Reason, check_one_each, check_settings
+from toolkit.live.batch_books import BatchBooks, Reason, check_settings, one_each
 from toolkit.live.lane import Job
 from toolkit.live.turns import Turns
 from toolkit.records import Part
@@ -197,9 +197,7 @@ class Inference:
             models: dict[Part, Predict] = {"face": self._predict, "body": self._predict_bodies}
             for part, predict in models.items():
                 crops = _crops_of(batch, part)
-                said = predict(crops) if crops else ()
-                check_one_each(len(crops), said)
-                answers[part] = iter(said)
+                answers[part] = iter(one_each(len(crops), predict(crops) if crops else ()))
         except Exception as raised:  # noqa: BLE001 - whatever the model raises fails its frames and not the thread
             error = raised
         with self._changed:
