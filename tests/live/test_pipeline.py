@@ -144,6 +144,34 @@ def test_a_listener_that_raises_does_not_stop_the_street():
     assert len(seen) == 10
 
 
+@pytest.mark.parametrize(("who", "failed"), [("detector", 1), ("model", 1), ("listener", 0)])
+def test_a_panic_fails_its_frame_and_not_the_street(who, failed):
+    class Panic(BaseException):
+        """As a library in Rust raises it: no Exception."""
+
+    calls = []
+
+    def panics_once(name):
+        if name == who and not calls:
+            calls.append(name)
+            raise Panic
+
+    def detect(images):
+        panics_once("detector")
+        return FixedDetector()(images)
+
+    def predict(crops):
+        panics_once("model")
+        return EchoModel()(crops)
+
+    config = replace(EVERY_FRAME, frames_in_hand=1)
+    listeners = [lambda result: panics_once("listener")]
+    with street(Opener(**clips(1, 5)), detect, predict, listeners, config) as pipeline:
+        assert pipeline.wait(10)
+
+    assert books(pipeline) == [(5, 5 - failed, 0, failed, 0)]
+
+
 def test_cameras_come_and_go_while_it_runs():
     hold = threading.Event()
     opener = Opener(True, first=[[picture(1), hold]], later=[[picture(2), hold], [picture(3), hold]])

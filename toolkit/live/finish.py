@@ -68,7 +68,8 @@ class Finish:
         lane = job.lane
         try:
             result = self._result(job)
-        except Exception as error:  # noqa: BLE001 - what the model raised, or said amiss, fails this frame alone
+        # Also what is no Exception: sys.exit, and the panic of a library in Rust.
+        except BaseException as error:  # noqa: BLE001 - what the model raised, or said amiss, fails this frame alone
             for track, part in zip(job.asked, job.parts, strict=False):
                 lane.tracker.withdraw(track, part)
             self._fail(job, error)
@@ -96,10 +97,10 @@ class Finish:
         for listener in self._listeners:
             try:
                 listener(result)
-            except Exception:
+            except BaseException:
                 logger.exception("a listener failed; the run goes on")
 
-    def _fail(self, job: Job, error: Exception) -> None:
+    def _fail(self, job: Job, error: BaseException) -> None:
         lane, frame = job.lane, job.frame
         if lane.analysis_error is None:
             logger.error("camera %s: analysis of frame %d failed", frame.camera, frame.index, exc_info=error)

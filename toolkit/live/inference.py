@@ -191,14 +191,14 @@ class Inference:
 
     def _call(self, batch: list[Job]) -> None:
         started = time.monotonic()
-        error: Exception | None = None
+        error: BaseException | None = None
         answers: dict[Part, Iterator[Any]] = {}
         try:
             models: dict[Part, Predict] = {"face": self._predict, "body": self._predict_bodies}
             for part, predict in models.items():
                 crops = _crops_of(batch, part)
                 answers[part] = iter(one_each(len(crops), predict(crops) if crops else ()))
-        except Exception as raised:  # noqa: BLE001 - whatever the model raises fails its frames and not the thread
+        except BaseException as raised:  # noqa: BLE001 - whatever the model raises fails its frames alone
             error = raised
         with self._changed:
             self._running -= 1

@@ -32,7 +32,7 @@ class Lane:
     tracker: FaceTracker
     rate: RateMeter = field(default_factory=RateMeter)
     latency: LatencyMeter = field(default_factory=LatencyMeter)
-    analysis_error: Exception | None = None
+    analysis_error: BaseException | None = None
     is_looked_at: bool = False
     in_hand: int = 0
     jobs: deque[Job] = field(default_factory=deque)
@@ -67,7 +67,7 @@ class Job:
     looked_at: float = 0.0
     is_patient: bool = False
     answers: Sequence[Any] = ()
-    error: Exception | None = None
+    error: BaseException | None = None
     is_done: bool = False
 
     @property

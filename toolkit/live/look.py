@@ -56,7 +56,7 @@ class Look:
                 job = Job(lane, frame, tracks=lane.tracker.predict(frame.taken_at_s))
             else:
                 job = self._searched(lane, frame, self._detect)
-        except Exception as error:  # noqa: BLE001 - whatever the detector raises fails this frame alone
+        except BaseException as error:  # noqa: BLE001 - whatever the detector raises fails this frame alone
             job = Job(lane, frame, error=error)
         job.looked_at = time.monotonic()
         return job
