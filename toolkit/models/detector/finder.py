@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,14 +18,12 @@ from toolkit.models.detector.int8 import RUNTIME, DetectorInt8Runtime, can_run, 
 from toolkit.models.predictor import pick_device
 from toolkit.models.runtime import Runtime, open_runtime
 from toolkit.models.runtimes.base import usable_threads
+from toolkit.models.runtimes.by_size import RuntimesBySize
 from toolkit.records import Detection
 
 _logger = logging.getLogger(__name__)
 
 SMALLEST_SIDE_PX = 32
-
-MOST_SIZES = 8
-"""So many sizes of pictures stay open at once: each camera has one, but pictures of a folder have any."""
 
 
 class FaceFinder:
@@ -91,8 +88,7 @@ class FaceFinder:
         self._runtime = runtime
         self._device = str(pick_device(device))
         self._int8 = self._eight_bits(int8)
-        self._open: dict[tuple[int, int], Runtime] = {}
-        self._opening = threading.Lock()
+        self._runtimes = RuntimesBySize(self._opened)
 
     @classmethod
     def load(cls, path: str | Path = SHIPPED, **settings: object) -> FaceFinder:
@@ -129,12 +125,7 @@ class FaceFinder:
 
     def runtime_for(self, size_hw: tuple[int, int]) -> Runtime:
         """What runs the network for pictures of that height and width."""
-        with self._opening:
-            if size_hw not in self._open:
-                while len(self._open) >= MOST_SIZES:
-                    self._open.pop(next(iter(self._open)))
-                self._open[size_hw] = self._opened(size_hw)
-            return self._open[size_hw]
+        return self._runtimes(size_hw)
 
     def _eight_bits(self, int8: Path | None) -> Path | None:
         """The eight bits, if it is they that run."""
@@ -148,13 +139,10 @@ class FaceFinder:
         )
         return int8 if is_meant else None
 
-    def _opened(self, size_hw: tuple[int, int]) -> Runtime:
+    def _opened(self, size_hw: tuple[int, int], name: str | None) -> Runtime:
         if self._int8 is not None:
             return DetectorInt8Runtime(self._int8, size_hw, usable_threads(self._threads))
-        others = [runtime.name for runtime in self._open.values()]
-        # What was quickest for one size is so for others: they need no measurement of their own.
-        name = others[0] if others else self._runtime
-        return open_runtime(self._network, size_hw, name, self._threads, self._device)
+        return open_runtime(self._network, size_hw, name or self._runtime, self._threads, self._device)
 
     def _search(
         self, images_nhwc: np.ndarray, size_hw: tuple[int, int]

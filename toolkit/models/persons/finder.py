@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -15,13 +14,11 @@ from toolkit.models.catalogue import find_model
 from toolkit.models.detector.boxes import keep_best
 from toolkit.models.persons.runtimes import STRIDES_PX, open_yolox
 from toolkit.models.runtimes.base import Runtime
+from toolkit.models.runtimes.by_size import MOST_SIZES, RuntimesBySize
 from toolkit.records import Detection
 
 LONGEST_SIDE_PX = 416
 """What the network was trained for."""
-
-MOST_SIZES = 8
-"""So many sizes of pictures stay open at once: each camera has one, but pictures of a folder have any."""
 
 _GREY = 114
 """Fills up what a picture lacks to a multiple of 32, as in its training."""
@@ -78,8 +75,7 @@ class PersonFinder:
         self._thresholds = score_threshold, nms_threshold
         self._threads = threads
         self._runtime = runtime
-        self._open: dict[tuple[int, int], Runtime] = {}
-        self._opening = threading.Lock()
+        self._runtimes = RuntimesBySize(self._opened)
 
     @classmethod
     def load(cls, **settings: object) -> PersonFinder:
@@ -103,14 +99,10 @@ class PersonFinder:
 
     def runtime_for(self, size_hw: tuple[int, int]) -> Runtime:
         """What runs the network for searched pictures of that height and width."""
-        with self._opening:
-            if size_hw not in self._open:
-                # What was quickest for one size is so for others: they need no measurement of their own.
-                name = next((runtime.name for runtime in self._open.values()), self._runtime)
-                while len(self._open) >= MOST_SIZES:
-                    self._open.pop(next(iter(self._open)))
-                self._open[size_hw] = open_yolox(self._model, size_hw, name, self._threads)
-            return self._open[size_hw]
+        return self._runtimes(size_hw)
+
+    def _opened(self, size_hw: tuple[int, int], name: str | None) -> Runtime:
+        return open_yolox(self._model, size_hw, name or self._runtime, self._threads)
 
     def _search(self, image: np.ndarray) -> list[Detection]:
         filled, scale = letterboxed(image, self.longest_side_px)
