@@ -65,6 +65,15 @@ def test_a_file_is_written_once_a_second_and_at_the_end(tmp_path, monkeypatch):
     assert path.read_text().endswith(" 4\n")
 
 
+def test_a_file_that_cannot_be_written_is_told_once_and_ends_no_run(tmp_path, caplog):
+    (tmp_path / "full").write_text("no folder")
+    with _metrics(None, tmp_path / "full" / "live.prom") as publish:
+        for elapsed_s in (1.0, 2.0):
+            publish({"queues": {"crops": 1}, "elapsed_s": elapsed_s})
+
+    assert caplog.text.count("metrics cannot be written") == 1
+
+
 def test_a_camera_that_is_not_live_says_why_and_where_its_frames_went():
     door = {"state": "retrying", "reason": "no route to host", "causes": {"replaced": 3, "ValueError": 1}}
     door |= {"zones": {"till": {"inside": 1, "entered": 2, "left": 1, "persons": 2}}, "lines": {}}

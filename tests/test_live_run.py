@@ -103,6 +103,21 @@ def test_a_store_that_never_answers_takes_no_frame_from_the_street(tmp_path, mon
     assert list((tmp_path / "runs").glob("unsent-held-*.jsonl"))
 
 
+def test_a_run_whose_pictures_cannot_be_saved_is_recorded_without_them(tmp_path, new_store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", new_store(tmp_path))
+    (tmp_path / "pictures").write_text("no folder")
+    make = fake_street(door=[[picture(1)] * 3])
+    run = LiveRun(
+        Experiment("full", live=LiveConfig({"door": "door"})), tmp_path / "pictures" / "door", make=make
+    )
+
+    report = finished(run)
+
+    assert report.pictures == {}
+    assert report.statistics["cameras"]["door"]["analysed"] == 3
+    assert newest_runs()["status"].tolist() == ["FINISHED"]
+
+
 def test_zones_and_lines_are_counted_recorded_and_drawn(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     zones = {"door": {"all": ZoneConfig(((0, 0), (1, 0), (1, 1), (0, 1)))}}

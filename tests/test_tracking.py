@@ -160,6 +160,15 @@ def test_a_store_that_does_not_answer_costs_the_record_and_not_the_run(no_store,
     assert json.loads(lines[1])["metrics"] == {"live/fps": 25.0}
 
 
+def test_a_run_ends_also_where_neither_the_store_nor_the_disk_takes_its_data(no_store, tmp_path, caplog):
+    (tmp_path / "runs").write_text("no folder")
+    record = RunRecord("live", "lost", {})
+    record.log_metrics({"live/fps": 25.0}, step=1)
+
+    assert record.close() is None
+    assert "cannot be kept" in caplog.text
+
+
 def test_what_was_not_sent_is_sent_later_with_its_files(no_store, tmp_path, new_store):
     from mlflow import MlflowClient
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ from toolkit.terminal import (
 if TYPE_CHECKING:
     from toolkit.experiment import Experiment
     from toolkit.live_run import LiveReport
+
+logger = logging.getLogger(__name__)
 
 _METRICS_EVERY_S = 1.0
 
@@ -179,15 +182,20 @@ def _metrics(port: int | None, path: Path | None) -> Iterator[Callable[[dict[str
     from toolkit.prometheus import MetricsServer, write_metrics
 
     newest: dict[str, Any] = {}
-    written_at = 0.0
+    written_at, is_told = 0.0, False
 
     def publish(statistics: dict[str, Any]) -> None:
-        nonlocal newest, written_at
+        nonlocal newest, written_at, is_told
         newest = statistics
         is_last = "elapsed_s" in statistics
         if path is not None and (is_last or time.monotonic() - written_at >= _METRICS_EVERY_S):
             written_at = time.monotonic()
-            write_metrics(path, prometheus_text(statistics))
+            try:
+                write_metrics(path, prometheus_text(statistics))
+            except OSError as error:
+                if not is_told:
+                    logger.error("metrics cannot be written to %s: %s; the run goes on", path, error.strerror)
+                is_told = True
 
     if port is None:
         yield publish

@@ -187,16 +187,20 @@ class LiveRun:
     def finish(self, status: str = "FINISHED") -> LiveReport:
         """Stop the street, save the pictures, complete the record; ``status`` is a word of MLflow."""
         elapsed_s = self.elapsed_s
-        self._pipeline.stop()
-        statistics = self.statistics() | {"elapsed_s": round(elapsed_s, 3)}
-        pictures = self._save_pictures()
-        for path in pictures.values():
-            self._record.log_file(path, "pictures")
-        self._record.log_metrics(live_metrics(statistics), step=round(elapsed_s))
-        self._record.log_table(self._labels.rows(), "labels.json")
-        if events := self.events.rows():
-            self._record.log_table(events, "events.json")
-        statistics["mlflow_run_id"] = self._record.close(status)
+        try:
+            self._pipeline.stop()
+            statistics = self.statistics() | {"elapsed_s": round(elapsed_s, 3)}
+            pictures = self._save_pictures()
+            for path in pictures.values():
+                self._record.log_file(path, "pictures")
+            self._record.log_metrics(live_metrics(statistics), step=round(elapsed_s))
+            self._record.log_table(self._labels.rows(), "labels.json")
+            if events := self.events.rows():
+                self._record.log_table(events, "events.json")
+        finally:
+            # Whatever failed: a run that is over must not stay RUNNING in MLflow.
+            run_id = self._record.close(status)
+        statistics["mlflow_run_id"] = run_id
         return LiveReport(statistics, self._labels.rows(), pictures, events)
 
     def _record_now(self) -> None:
@@ -214,9 +218,14 @@ class LiveRun:
         pictures = {}
         for camera, result in self._best.results().items():
             path = self._out_dir / f"{camera}.jpg"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(encode_jpeg(self.picture(result, self._blur_faces), quality=90))
-            pictures[camera] = path
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(encode_jpeg(self.picture(result, self._blur_faces), quality=90))
+            except Exception:
+                # A full disk, or a model of the user's whose answers cannot be drawn.
+                logger.exception("camera %s leaves no sample picture", camera)
+            else:
+                pictures[camera] = path
         return pictures
 
 

@@ -102,6 +102,7 @@ class RunRecord:
         self._has_own_metrics = False
         self._waiting: list[Entry] = []
         self._kept: Path | None = None
+        self._is_disk_named = False
         self._wake = threading.Event()
         self._is_closed = threading.Event()
         self._left_alone_until = 0.0
@@ -161,9 +162,8 @@ class RunRecord:
         if self._thread.is_alive():
             logger.error("MLflow is still writing %.0f s after the end of the run", timeout_s)
         left = [*self._waiting, *_emptied(self._new)]
-        if left or self._kept is not None:
-            path = keep_unsent(self._start, self.run_id, left, self._kept)
-            logger.error("what MLflow did not take lies in %s; toolkit runs send sends it", path)
+        if (left or self._kept is not None) and self._keep(left):
+            logger.error("what MLflow did not take lies in %s; toolkit runs send sends it", self._kept)
         return self.run_id
 
     def _add(self, kind: str, **values: Any) -> None:
@@ -214,10 +214,21 @@ class RunRecord:
         """What has waited long goes into the file, where the run's end would leave it."""
         if len(self._waiting) >= _MOST_WAITING and self.error is not None:
             is_first = self._kept is None
-            self._kept = keep_unsent(self._start, self.run_id, self._waiting, self._kept)
-            self._waiting = []
-            if is_first:
-                logger.warning("what MLflow does not take lies in %s until the store is back", self._kept)
+            if self._keep(self._waiting):
+                self._waiting = []
+                if is_first:
+                    logger.warning("what MLflow does not take lies in %s until the store is back", self._kept)
+
+    def _keep(self, entries: Sequence[Entry]) -> bool:
+        """Write them into the file; False where it cannot be written, which is told once."""
+        try:
+            self._kept = keep_unsent(self._start, self.run_id, entries, self._kept)
+        except OSError as error:
+            if not self._is_disk_named:
+                logger.error("what MLflow does not take cannot be kept in a file either: %s", error)
+            self._is_disk_named = True
+            return False
+        return True
 
     def _send_kept(self) -> None:
         if self._kept is None:

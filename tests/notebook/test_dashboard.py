@@ -220,6 +220,20 @@ def test_slow_drawing_leaves_at_least_half_of_the_time_to_the_run(dashboard, mon
     assert 1 <= len(draws) <= 6
 
 
+def test_a_run_goes_on_when_it_cannot_be_drawn(dashboard, monkeypatch, caplog):
+    def draw(*args):
+        raise KeyError("a word of somebody else's model")
+
+    monkeypatch.setattr(Wall, "jpeg_if_new", draw)
+    board = dashboard(door=[[picture(n) for n in range(20)]])
+    board.start()
+    board.watch()
+
+    assert board.state is DashboardState.OVER
+    assert board.report.statistics["cameras"]["door"]["analysed"] == 20
+    assert caplog.text.count("cannot be drawn") == 1
+
+
 def test_a_run_that_fails_says_why_without_a_password(dashboard, caplog):
     board = dashboard(address="rtsp://admin:secret@door.example/{}", door=[])
     board.start()

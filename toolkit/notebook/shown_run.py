@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from toolkit.notebook.trends import WatchedResults
 logger = logging.getLogger(__name__)
 
 _AUDIENCE_EVERY_S = 1.0
+
+_REST_AFTER_A_FAILURE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class ShownRun:
         self._run = LiveRun(experiment, out_dir, listeners=(results,), make=make, load=load)
         self._run.start()
         self._panel = panel
+        self._drawing_error: Exception | None = None
         self.screen = Screen(self._run, results, panel, config.width_px, config.pictures_per_s)
         self._steersman = Steersman(self._run, self._on_changed)
 
@@ -87,7 +92,9 @@ class ShownRun:
         """Draw until the run is over, somebody stops it, or the page that showed it is closed."""
         audience_at = 0.0
         while not stop_asked.is_set():
-            rest_s = self.screen.draw()
+            rest_s = _REST_AFTER_A_FAILURE_S
+            with self._going_on():
+                rest_s = self.screen.draw()
             if self._run.elapsed_s >= audience_at:
                 audience_at = self._run.elapsed_s + _AUDIENCE_EVERY_S
                 if audience.is_gone():
@@ -107,8 +114,19 @@ class ShownRun:
         report = self._run.finish(status)
         self._steersman.join()
         self.screen.states = {name: values["state"] for name, values in report.statistics["cameras"].items()}
-        show_tables(self._panel, report.statistics, now=False)
+        with self._going_on():
+            show_tables(self._panel, report.statistics, now=False)
         return report
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """What cannot be drawn, as the words of a user's own model, ends no run; it is told once."""
+        try:
+            yield
+        except Exception as error:
+            if self._drawing_error is None:
+                logger.exception("the dashboard cannot be drawn; the run goes on")
+            self._drawing_error = error
 
     def _on_changed(self, refused: str) -> None:
         self._panel.controls.show(self.live)
