@@ -166,6 +166,22 @@ def test_people_of_the_street_video_cross_a_line_in_front_of_them(data_dir):
     assert count.counts("street")["lines"]["right"] == {"to_left": 0, "to_right": 2}
 
 
+def test_a_line_that_is_added_leaves_the_counts_of_the_other_places_of_its_camera():
+    zones = {"door": {"half": LEFT_HALF}}
+    count = PeopleCounter(zones)
+    count(result(0.0, p1=(150, 50)))
+    count(result(0.1, p1=(50, 50)))
+
+    count.watch(zones, {"door": {"middle": UPWARDS}})
+    count(result(0.2, p1=(50, 50)))
+    count(result(0.3, p1=(150, 50)))
+
+    assert count.counts("door") == {
+        "zones": {"half": {"inside": 0, "entered": 1, "left": 1, "persons": 1}},
+        "lines": {"middle": {"to_left": 0, "to_right": 1}},
+    }
+
+
 @pytest.mark.parametrize(
     ("make", "named"),
     [

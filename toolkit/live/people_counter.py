@@ -123,9 +123,6 @@ class _Place:
     def borders(self) -> list[_Zone | _Line]:
         return [*self.zones.values(), *self.lines.values()]
 
-    def asked(self) -> list[dict[str, ZoneConfig | LineConfig]]:
-        return [{name: border.config for name, border in of.items()} for of in (self.zones, self.lines)]
-
     def measure(self, size_wh: tuple[int, int]) -> None:
         """Lay the zones and lines out for a picture of that size."""
         if self.size_wh == size_wh:
@@ -167,14 +164,11 @@ class PeopleCounter:
     ) -> None:
         """Count these from now on, as a run does that has other cameras now; what stays goes on counting."""
         with self._lock:
-            places = {c: _place(zones.get(c, {}), lines.get(c, {})) for c in {**zones, **lines}}
-            kept = {
-                camera: place
-                for camera, place in self._places.items()
-                if camera in places and place.asked() == places[camera].asked()
-            }
             # At once: others look without the lock.
-            self._places = places | kept
+            self._places = {
+                camera: _place(zones.get(camera, {}), lines.get(camera, {}), self._places.get(camera))
+                for camera in {**zones, **lines}
+            }
 
     def __call__(self, result: FrameResult) -> None:
         """Count what is new in this result."""
@@ -217,9 +211,15 @@ class PeopleCounter:
             border.see(person, middle_of(box_xyxy), margin_px)
 
 
-def _place(zones: Mapping[str, ZoneConfig], lines: Mapping[str, LineConfig]) -> _Place:
+def _place(zones: Mapping[str, ZoneConfig], lines: Mapping[str, LineConfig], before: _Place | None) -> _Place:
+    """A place to be measured by its next picture; of the one before it, what lies where it lay counts on."""
+    before = before or _Place({}, {})
+    old_zones = {name: zone for name, zone in before.zones.items() if zone.config == zones.get(name)}
+    old_lines = {name: line for name, line in before.lines.items() if line.config == lines.get(name)}
     return _Place(
-        {n: _Zone(zone) for n, zone in zones.items()}, {n: _Line(line) for n, line in lines.items()}
+        {name: old_zones.get(name, _Zone(zone)) for name, zone in zones.items()},
+        {name: old_lines.get(name, _Line(line)) for name, line in lines.items()},
+        last_seen_s=before.last_seen_s,
     )
 
 
