@@ -1,13 +1,18 @@
 """Which frames come onto the street, and who looks at them."""
 
+import gc
 import threading
 import time
+import weakref
 
 from fakes import EchoModel, FixedDetector, Opener, picture
 from waiting import wait_until
 
+from toolkit.live.camera import Camera
+from toolkit.live.gate import Gate
+from toolkit.live.lane import Lane
 from toolkit.live.pipeline import LivePipeline, PipelineConfig
-from toolkit.live.track import TrackerConfig
+from toolkit.live.track import FaceTracker, TrackerConfig
 
 EVERY_FACE = TrackerConfig(votes_wanted=10**6)
 
@@ -61,6 +66,19 @@ def test_recordings_that_fill_the_street_leave_live_cameras_their_places():
         assert street.wait(20)
 
     assert street.statistics()["cameras"]["film"]["analysed"] == 50
+
+
+def test_a_camera_that_was_removed_is_kept_by_nobody():
+    gate = Gate(PipelineConfig())
+    lane = Lane(Camera("door", "door", room=gate.room), FaceTracker())
+    gate.add(lane)
+    gate.remove(lane)
+
+    kept = weakref.ref(lane)
+    del lane
+    gc.collect()
+
+    assert kept() is None
 
 
 def test_a_recording_that_waits_for_room_can_be_removed():

@@ -50,7 +50,9 @@ class Gate:
 
     def remove(self, lane: Lane) -> None:
         """Serve it no longer."""
-        self.room.remove(lane.camera.mailbox)
+        with self.room.lock:
+            self.room.remove(lane.camera.mailbox)
+            self._lane_of.pop(lane.camera.mailbox, None)
 
     def close(self) -> None:
         """Let the workers go."""
