@@ -1,5 +1,7 @@
 """Many predictions, one label."""
 
+import math
+
 import pytest
 
 from toolkit.live.vote import Vote
@@ -66,6 +68,18 @@ def test_a_streak_alone_does_not_change_a_label_that_rests_on_much():
     sure, doubtful = [says("female", 0.99)] * 20, [says("male", 0.55)] * 5
 
     assert set(shown_after(Vote(switch_streak=2), *sure, *doubtful)) == {"female"}
+
+
+@pytest.mark.parametrize("odd", [says("male", math.nan), says("male", 0.9, age=math.inf)])
+def test_what_is_not_finite_is_refused_and_spoils_nothing(odd):
+    vote = Vote()
+    vote.add(says("female", 0.9), weight=1.0)
+
+    with pytest.raises(ValueError, match="finite"):
+        vote.add(odd, weight=1.0)
+
+    assert vote.result() == says("female", 0.9)
+    assert vote.count == 1
 
 
 def test_there_is_no_label_before_the_first_prediction():

@@ -35,7 +35,14 @@ class Vote:
         self._against = 0
 
     def add(self, prediction: Prediction, weight: float) -> None:
-        """Count one prediction."""
+        """Count one prediction.
+
+        Raises:
+            ValueError: it says something that is not a finite number, which would spoil every label after it.
+        """
+        said = (prediction.gender_probability, prediction.age_years, prediction.age_spread_years)
+        if not all(map(math.isfinite, said)):
+            raise ValueError(f"a prediction is made of finite numbers, got {prediction}")
         self.count += 1
         self._weight += weight
         share = weight / self._weight
