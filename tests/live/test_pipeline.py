@@ -133,7 +133,7 @@ def test_a_live_camera_skips_frames_while_the_model_is_slow_and_the_books_always
     assert analysed <= EVERY_FRAME.frames_in_hand + 4
 
 
-def test_a_listener_that_raises_does_not_stop_the_street():
+def test_a_listener_that_raises_does_not_stop_the_street(caplog):
     def broken(result):
         raise ValueError("a listener of somebody else")
 
@@ -142,6 +142,8 @@ def test_a_listener_that_raises_does_not_stop_the_street():
         pipeline.wait(10)
 
     assert len(seen) == 10
+    assert caplog.text.count("the run goes on") == 1
+    assert "a listener failed 10 times" in caplog.text
 
 
 @pytest.mark.parametrize(("who", "failed"), [("detector", 1), ("model", 1), ("listener", 0)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from toolkit.live.gate import Gate
@@ -40,6 +41,7 @@ class Finish:
         self.latency = LatencyMeter()
         self._is_whole = is_whole
         self._listeners = list(listeners)
+        self._failures: Counter[int] = Counter()
         self._stages = stages
         self._gate = gate
         self._done: Mailbox[Sequence[Job]] = Mailbox(_NO_LIMIT)
@@ -62,6 +64,9 @@ class Finish:
                 jobs = job.lane.jobs
                 while jobs and jobs[0].is_done:
                     self._finish(jobs.popleft())
+        for failures in self._failures.values():
+            if failures > 1:
+                logger.error("a listener failed %d times", failures)
 
     def _finish(self, job: Job) -> None:
         """Count the votes, tell everybody, let the frame go."""
@@ -94,11 +99,14 @@ class Finish:
         return FrameResult(job.frame, tuple(map(tracker.with_label, job.tracks)), time.monotonic())
 
     def _tell(self, result: FrameResult) -> None:
-        for listener in self._listeners:
+        for number, listener in enumerate(self._listeners):
             try:
                 listener(result)
             except BaseException:
-                logger.exception("a listener failed; the run goes on")
+                self._failures[number] += 1
+                # Once: one that always fails would leave a trace of each frame.
+                if self._failures[number] == 1:
+                    logger.exception("a listener failed; the run goes on")
 
     def _fail(self, job: Job, error: BaseException) -> None:
         lane, frame = job.lane, job.frame
