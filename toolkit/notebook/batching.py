@@ -38,6 +38,9 @@ def try_batches(
 
     Returns:
         A row for each pair: ``batch_size, wait_ms, mean_batch, items_per_s, p50_ms, p99_ms``.
+
+    Raises:
+        BaseException: whatever ``process_fn`` raised.
     """
     pairs = itertools.product(batch_sizes, waits_s)
     return pd.DataFrame([_try(process_fn, rate_per_s, size, wait_s, seconds) for size, wait_s in pairs])
@@ -47,7 +50,7 @@ def _try(
     process_fn: ProcessFn, rate_per_s: float, batch_size: int, wait_s: float, seconds: float
 ) -> dict[str, float]:
     count = max(1, round(rate_per_s * seconds))
-    done_at, sizes = np.zeros(count), []
+    done_at, sizes, answers = np.zeros(count), [], []
 
     def process(numbers: list[int]) -> Sequence[Any]:
         results = process_fn(numbers)
@@ -59,8 +62,11 @@ def _try(
         due_at = time.monotonic() + np.arange(count) / rate_per_s
         for number in range(count):
             time.sleep(max(0.0, due_at[number] - time.monotonic()))
-            processor.submit(number)
+            answers.append(processor.submit(number))
         processor.flush()
+        for answer in answers:
+            # Raises what process_fn has raised: of a batch that failed there is no time to tell.
+            answer.result()
     latencies_ms = 1000 * (done_at - due_at)
     return {
         "batch_size": batch_size,
