@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,16 @@ def test_a_training_that_is_ended_in_its_first_epoch_names_no_weights(panel: Tra
     assert "stopped" in panel._status.value
     assert "no weights" in panel._status.value
     assert "None" not in panel._status.value
+
+
+def test_a_resumed_training_counts_the_steps_since_it_was_resumed(panel: TrainingPanel) -> None:
+    for step in range(75, 105):
+        panel._on_progress(step, 370, {"train/loss": 2.0})
+    panel._started_at, panel._shown_at = time.monotonic() - 31.0, 0.0
+    panel._on_progress(105, 370, {"train/loss": 2.0})
+
+    assert [loss for _, loss in panel._losses] == [2.0] * 3
+    assert "265 s left" in panel._status.value
 
 
 def test_a_training_that_fails_says_why(panel: TrainingPanel) -> None:

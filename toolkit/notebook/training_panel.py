@@ -53,7 +53,7 @@ class TrainingPanel:
         self.epochs: list[dict[str, float]] = []
         self._losses: list[tuple[float, float]] = []
         self._scores: dict[str, list[tuple[float, float]]] = {name: [] for name in _SCORES}
-        self._sum, self._shown_at, self._started_at = 0.0, 0.0, time.monotonic()
+        self._steps, self._sum, self._shown_at, self._started_at = 0, 0.0, 0.0, time.monotonic()
         self._is_to_stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._bar = widgets.FloatProgress(min=0.0, max=1.0)
@@ -123,14 +123,16 @@ class TrainingPanel:
         self._tell(state, best)
 
     def _on_progress(self, step: int, steps: int, values: dict[str, float]) -> None:
+        # Its own: a training that is resumed begins in the middle.
+        self._steps += 1
         self._sum += values["train/loss"]
-        if step % _STEPS_A_POINT == 0:
+        if self._steps % _STEPS_A_POINT == 0:
             self._losses.append((self._elapsed_s(), self._sum / _STEPS_A_POINT))
             self._sum = 0.0
         if time.monotonic() - self._shown_at >= _SHOW_EVERY_S:
             self._shown_at = time.monotonic()
             self._bar.value = step / steps
-            left_s = self._elapsed_s() * (steps - step) / step
+            left_s = self._elapsed_s() * (steps - step) / self._steps
             self._tell("training", f"step {step} of {steps}, {left_s:.0f} s left")
             self._show()
         if self._is_to_stop.is_set():
