@@ -50,6 +50,11 @@ def test_a_camera_that_cannot_be_opened_is_not_there_afterwards(street):
     assert told == ["batch_size 32 → 3"]
 
 
+def test_a_runtime_that_does_not_exist_is_refused_at_once():
+    with pytest.raises(ConfigError, match="did you mean 'torch'"):
+        with_settings(LIVE, runtime="toch")
+
+
 def test_another_model_is_loaded_only_when_it_is_asked_for(street):
     loaded, told = [], []
     steering = Steering(street, LIVE, lambda live: loaded.append(live.runtime) or EchoModel(), print)

@@ -14,6 +14,7 @@ from toolkit.experiment import LiveConfig, build
 from toolkit.live.pipeline import LivePipeline, PipelineConfig
 from toolkit.live.zones import LineConfig, ZoneConfig
 from toolkit.live_parts import MakePredictor
+from toolkit.models.runtime import RUNTIMES
 
 Watch = Callable[[Mapping[str, Mapping[str, ZoneConfig]], Mapping[str, Mapping[str, LineConfig]]], None]
 """See :meth:`PeopleCounter.watch`."""
@@ -79,6 +80,10 @@ def with_settings(live: LiveConfig, **settings: Any) -> LiveConfig:
     for name in settings:
         if name not in MODEL + STREET:
             raise ConfigError(f"no setting {name!r} can be changed; {did_you_mean(name, MODEL + STREET)}")
+    # Here, and not when it is loaded: whoever asks is told, and the next run does not begin with it.
+    runtime = str(settings.get("runtime", "auto"))
+    if runtime not in RUNTIMES:
+        raise ConfigError(f"there is no runtime {runtime!r}; {did_you_mean(runtime, RUNTIMES)}")
     of_model = {name: value for name, value in settings.items() if name in MODEL}
     of_street = {name: value for name, value in settings.items() if name in STREET}
     street = build(PipelineConfig, {**vars(live.pipeline), **of_street}, "settings")
