@@ -174,6 +174,17 @@ def test_a_panic_fails_its_frame_and_not_the_street(who, failed):
     assert books(pipeline) == [(5, 5 - failed, 0, failed, 0)]
 
 
+def test_a_listener_may_stop_the_street():
+    stopped = []
+    pipeline = street(Opener(**clips(1, 50)), listeners=[lambda result: stopped.append(pipeline.stop())])
+    with pipeline:
+        wait_until(lambda: stopped)
+
+    assert stopped[0] is True
+    read, analysed, skipped, _, in_flight = books(pipeline)[0]
+    assert (analysed + skipped, in_flight) == (read, 0)
+
+
 def test_cameras_come_and_go_while_it_runs():
     hold = threading.Event()
     opener = Opener(True, first=[[picture(1), hold]], later=[[picture(2), hold], [picture(3), hold]])

@@ -231,14 +231,14 @@ class LivePipeline:
         stuck = [lane.camera.camera_id for lane in lanes if not lane.camera.stop(left_s())]
         self._gate.close()
         for thread in self._threads[:-1]:
-            thread.join(left_s())
+            _join(thread, left_s())
         if not self._inference.close(left_s()):
             stuck.append("the model")
         self._finish.close()
         for thread in self._threads[-1:]:
-            thread.join(left_s())
+            _join(thread, left_s())
             cv2.setNumThreads(self._opencv_threads)
-        stuck += [thread.name for thread in self._threads if thread.is_alive()]
+        stuck += [t.name for t in self._threads if t.is_alive() and t is not threading.current_thread()]
         if stuck:
             logger.error("still busy %.1f s after stop: %s", timeout_s, ", ".join(stuck))
         return not stuck
@@ -336,3 +336,9 @@ class LivePipeline:
                 self._stages.add("infer", time.monotonic() - started)
 
         return timed
+
+
+def _join(thread: threading.Thread, timeout_s: float) -> None:
+    # A listener may stop its street; a thread cannot wait for itself.
+    if thread is not threading.current_thread():
+        thread.join(timeout_s)
