@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from fakes import EchoModel, FixedDetector, Opener, picture
+from fakes import EchoModel, FixedDetector, Opener, ScriptedSource, picture
 from waiting import wait_until
 
 from toolkit.errors import ConfigError, SourceError
@@ -387,6 +387,36 @@ def test_a_stuck_model_is_named_at_stop_and_does_not_hold_it(caplog):
     assert pipeline.stop(timeout_s=0.2) is False
     assert "the model" in caplog.text
     release.set()
+    assert pipeline.stop()
+
+
+def test_a_stuck_driver_leaves_the_model_time_for_the_frames_of_the_others(caplog):
+    class StuckSource(ScriptedSource):
+        def read(self):
+            freed.wait(20)
+            return None
+
+    freed, asked = threading.Event(), threading.Event()
+    good = Opener(True, good=[[picture(1), threading.Event()]])
+
+    def answer_when_the_driver_was_waited_for(crops):
+        asked.set()
+        wait_until(lambda: pipeline._gate.room._is_closed)
+        return EchoModel()(crops)
+
+    def opener(address, **settings):
+        return StuckSource([], is_live=True) if address == "bad" else good(address, **settings)
+
+    pipeline = LivePipeline(
+        {"good": "good", "bad": "bad"}, FixedDetector(), answer_when_the_driver_was_waited_for, opener=opener
+    )
+    pipeline.start()
+    assert asked.wait(10)
+
+    assert pipeline.stop(timeout_s=1.5) is False
+    assert books(pipeline)[0] == (1, 1, 0, 0, 0)
+    assert caplog.messages[-1] == "still busy 1.5 s after stop: bad"
+    freed.set()
     assert pipeline.stop()
 
 

@@ -125,6 +125,11 @@ class Camera:
         if source is not None:
             source.close()
 
+    def wait_until_ended(self, timeout_s: float) -> None:
+        """Wait for the end of the reading thread, if it was started; it is not asked to end."""
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
     def stop(self, timeout_s: float = 10.0) -> bool:
         """Stop reading; may be called twice, early, or never started.
 

@@ -218,26 +218,28 @@ class LivePipeline:
         Returns:
             False when something is stuck beyond ``timeout_s``; the log names it.
         """
-        deadline = time.monotonic() + timeout_s
+        began_at = time.monotonic()
 
-        def left_s() -> float:
-            return max(0.0, deadline - time.monotonic())
+        def left_s(of_s: float = timeout_s) -> float:
+            return max(0.0, began_at + of_s - time.monotonic())
 
         self._is_stopping = True
         # From the street's beginning to its end, so that no stage gets work from one already closed.
         lanes = list(self._lanes.values())
         for lane in lanes:
             lane.camera.ask_to_stop()
-        stuck = [lane.camera.camera_id for lane in lanes if not lane.camera.stop(left_s())]
+        for lane in lanes:
+            # Half of the time: a driver that is stuck leaves the model the other half for what it has.
+            lane.camera.wait_until_ended(left_s(timeout_s / 2))
         self._gate.close()
         for thread in self._threads[:-1]:
             _join(thread, left_s())
-        if not self._inference.close(left_s()):
-            stuck.append("the model")
+        stuck = [] if self._inference.close(left_s()) else ["the model"]
         self._finish.close()
         for thread in self._threads[-1:]:
             _join(thread, left_s())
             cv2.setNumThreads(self._opencv_threads)
+        stuck += [lane.camera.camera_id for lane in lanes if not lane.camera.stop(left_s())]
         stuck += [t.name for t in self._threads if t.is_alive() and t is not threading.current_thread()]
         if stuck:
             logger.error("still busy %.1f s after stop: %s", timeout_s, ", ".join(stuck))
