@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 
+import cv2
 import pytest
 from fakes import EchoModel, FixedDetector, Opener, ScriptedSource, picture
 from waiting import wait_until
@@ -183,6 +184,18 @@ def test_a_listener_may_stop_the_street():
     assert stopped[0] is True
     read, analysed, skipped, _, in_flight = books(pipeline)[0]
     assert (analysed + skipped, in_flight) == (read, 0)
+
+
+def test_the_last_of_two_streets_gives_opencv_its_threads_back(monkeypatch):
+    number = [3]
+    monkeypatch.setattr(cv2, "getNumThreads", lambda: number[-1])
+    monkeypatch.setattr(cv2, "setNumThreads", number.append)
+    streets = [street(Opener(**clips(cameras=64, frames=1))) for _ in range(2)]
+    for one in streets:
+        one.start()
+    after_each = [one.stop() and number[-1] for one in streets]
+
+    assert after_each == [1, 3]
 
 
 def test_cameras_come_and_go_while_it_runs():

@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import cv2
 import numpy as np
 
 from toolkit.cores import usable_cores
@@ -22,6 +21,7 @@ from toolkit.live.gate import Gate, WayIn
 from toolkit.live.inference import Inference, Predict
 from toolkit.live.lane import Lane
 from toolkit.live.look import Look
+from toolkit.live.opencv_threads import opencv_threads
 from toolkit.live.pipeline_config import PipelineConfig
 from toolkit.live.source import open_source
 from toolkit.live.track import FaceTracker, looks_together
@@ -94,7 +94,6 @@ class LivePipeline:
         )
         self._lanes: dict[str, Lane] = {}
         self._threads: list[threading.Thread] = []
-        self._opencv_threads = 0
         self._is_stopping = False
         for name, address in cameras.items():
             self._lanes[name] = self._make_lane(name, address)
@@ -111,8 +110,7 @@ class LivePipeline:
         if self._threads:
             return
         # OpenCV would start a thread for each core, in every worker.
-        self._opencv_threads = cv2.getNumThreads()
-        cv2.setNumThreads(self._threads_each)
+        opencv_threads.limit(self, self._threads_each)
         self._inference.start()
         names = [f"look-{number}" for number in range(self._workers)]
         self._threads = [threading.Thread(target=self._look_at_all, name=name, daemon=True) for name in names]
@@ -238,7 +236,7 @@ class LivePipeline:
         self._finish.close()
         for thread in self._threads[-1:]:
             _join(thread, left_s())
-            cv2.setNumThreads(self._opencv_threads)
+        opencv_threads.release(self)
         stuck += [lane.camera.camera_id for lane in lanes if not lane.camera.stop(left_s())]
         stuck += [t.name for t in self._threads if t.is_alive() and t is not threading.current_thread()]
         if stuck:
