@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +19,8 @@ from torch import nn
 from toolkit.errors import ConfigError, ModelError, ShapeError
 from toolkit.models.network import Classifier, FaceNetwork, PictureNetwork
 from toolkit.models.runtime import RUNTIMES, Runtime, open_runtime
-from toolkit.models.runtimes.base import as_arrays, difference, usable_threads
+from toolkit.models.runtimes.base import Outputs, as_arrays, difference, usable_threads
+from toolkit.models.runtimes.eager import EagerRuntime
 from toolkit.models.runtimes.folded import FoldedNetwork, fold
 from toolkit.models.runtimes.onnx_file import export_onnx
 from toolkit.models.runtimes.onnx_runtime import OnnxRuntime
@@ -108,6 +110,32 @@ def test_many_callers_get_each_their_own_answers(
 
     for images, outputs in zip(batches * 3, answers, strict=True):
         assert difference(outputs, torch_says(network, images)) < FAR[name]
+
+
+def test_calls_that_overlap_leave_torch_its_own_number_of_threads() -> None:
+    first_is_in, second_is_in, first_is_out = threading.Event(), threading.Event(), threading.Event()
+
+    class Waiting(EagerRuntime):
+        def _answer(self, images_nhwc: np.ndarray) -> Outputs:
+            is_first = not first_is_in.is_set()
+            (first_is_in if is_first else second_is_in).set()
+            assert (second_is_in if is_first else first_is_out).wait(10)
+            return super()._answer(images_nhwc)
+
+    runtimes = [Waiting(TwoAnswers().eval(), SIDE_PX, threads=1) for _ in range(2)]
+    torch.set_num_threads(3)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(runtimes[0], pictures(1))
+        assert first_is_in.wait(10)
+        second = pool.submit(runtimes[1], pictures(1))
+        first.result(10)
+        first_is_out.set()
+        second.result(10)
+    with ThreadPoolExecutor(1) as pool:
+        seen = pool.submit(torch.get_num_threads).result()
+    torch.set_num_threads(1)
+
+    assert seen == 3
 
 
 def test_a_compiled_network_answers_as_torch_does_and_is_compiled_once(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,7 @@ class EagerRuntime(Runtime):
     def _run(self, images_nhwc: np.ndarray) -> Outputs:
         if self.device != "cpu":
             return self._answer(images_nhwc)
-        with _one_thread_each():
+        with _one_thread_each:
             return side_by_side(self._part, images_nhwc, self._cores)
 
     def _part(self, images_nhwc: np.ndarray) -> Outputs:
@@ -57,10 +56,25 @@ class HalfRuntime(EagerRuntime):
             return super()._answer(images_nhwc)
 
 
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+class _OneThreadEach:
+    """While somebody is inside, torch has one thread; whoever leaves gives it its own number back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = 1
+
+    def __enter__(self) -> None:
+        with self._lock:
+            # Of the first one alone: a thread that comes while others are inside would read their 1.
+            if not self._inside:
+                self._before = torch.get_num_threads()
+            self._inside += 1
+
+    def __exit__(self, *exc: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            torch.set_num_threads(self._before)
+
+
+_one_thread_each = _OneThreadEach()
