@@ -52,6 +52,28 @@ def test_one_task_may_ask_for_more_than_a_batch_holds():
     assert asyncio.run(run()) == [2 * n for n in range(40)]
 
 
+def test_a_loop_that_begins_its_tasks_at_once_changes_nothing():
+    def begin_at_once(loop, coroutine, **settings):
+        """As asyncio.eager_task_factory of Python 3.12, for one that never waits."""
+        with pytest.raises(StopIteration):
+            coroutine.send(None)
+        over = loop.create_future()
+        over.set_result(None)
+        return over
+
+    async def run():
+        asyncio.get_running_loop().set_task_factory(begin_at_once)
+        processor = AsyncBatchProcessor(10, 60, doubled)
+        answers = [processor.submit(n) for n in range(3)]
+        await asyncio.wait(answers, timeout=5)
+        return [answer.done() and answer.result() for answer in answers], processor.get_statistics()
+
+    answers, statistics = asyncio.run(run())
+
+    assert answers == [0, 2, 4]
+    assert statistics["batches"] == 1
+
+
 def test_tasks_that_soon_come_again_are_waited_for():
     async def slowly(items):
         await asyncio.sleep(0.02)

@@ -76,8 +76,9 @@ class AsyncBatchProcessor:
         # A weak reference: a task that is done must not be kept for what it returned.
         self._waiting.append((item, answer, ref(current_task(loop) or loop), time.monotonic()))
         if self._worker is None:
-            # It begins when the loop comes round: after all who are about to hand in something now.
-            self._worker = loop.create_task(self._run(loop))
+            # It begins when the loop comes round: after all who are about to hand in something now. One that
+            # the loop's factory begins at once (asyncio.eager_task_factory) may be over before it is kept.
+            self._worker = asyncio.Task(self._run(loop), loop=loop)
         elif self._alarm is not None and self._reason_to_close():
             _ring(self._alarm)
         return answer
