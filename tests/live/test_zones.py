@@ -104,13 +104,25 @@ def test_people_are_counted_apart_and_twice_only_when_they_come_twice():
     }
 
 
+def as_recorded(read: FrameResult, media_time_s: float) -> FrameResult:
+    """The same, of a recording read as fast as it goes."""
+    return replace(read, frame=replace(read.frame, media_time_s=media_time_s, is_live=False))
+
+
 def test_a_recording_as_fast_as_it_goes_is_counted_by_its_own_time():
     count = counter()
     for step, people in enumerate([{"p1": (150, 50)}, {}, {"p1": (50, 50)}]):
-        read = result(60.0 * step, **people)
-        count(replace(read, frame=replace(read.frame, media_time_s=step / 10, is_live=False)))
+        count(as_recorded(result(60.0 * step, **people), step / 10))
 
     assert count.counts("door") == walked([150, 50])
+
+
+def test_whoever_a_recording_showed_is_gone_when_it_is_added_again():
+    count = counter()
+    for media_time_s, people in ((8.0, {"p1": (50, 50)}), (0.0, {})):
+        count(as_recorded(result(60.0, **people), media_time_s))
+
+    assert count.counts("door")["zones"]["half"] == {"inside": 0, "entered": 0, "left": 0, "persons": 1}
 
 
 def test_a_flash_of_noise_and_other_cameras_do_not_count():
