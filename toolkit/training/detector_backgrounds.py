@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 
 from toolkit.errors import DataError
-from toolkit.training.detector_letters import put_word
 
 RIM_SHARE = 0.16
 """So much of a face picture at its left, right or lower edge shows hair, clothes and what is behind."""
@@ -164,7 +163,8 @@ def _put_element(
     elif kind < 0.96:
         _put_sign(image, (x, y), max(8, round(1.5 * long)), rng)
     else:
-        put_word(image, _word(rng), (x, y), max(4, round(long)), colour, rng)
+        text = "".join(rng.choice(list(_LETTERS), int(rng.integers(1, 8))))
+        cv2.putText(image, text, (x, y), int(rng.integers(0, 8)), long / 80, colour, int(rng.integers(1, 4)))
 
 
 def _put_sign(image: np.ndarray, left_top: tuple[int, int], high_px: int, rng: np.random.Generator) -> None:
@@ -195,12 +195,9 @@ def _put_sign(image: np.ndarray, left_top: tuple[int, int], high_px: int, rng: n
         cv2.circle(image, middle, inner, ink, thick, cv2.LINE_AA)
         cv2.line(image, (middle[0] - inner, middle[1]), (middle[0] + inner, middle[1]), ink, thick)
     else:
-        letters_px = max(2, round(high_px * rng.uniform(0.6, 0.95)))
-        put_word(image, _word(rng), (x + high_px // 8, y + (high_px - letters_px) // 2), letters_px, ink, rng)
-
-
-def _word(rng: np.random.Generator) -> str:
-    return "".join(rng.choice(list(_LETTERS), int(rng.integers(1, 8))))
+        text = "".join(rng.choice(list(_LETTERS), int(rng.integers(1, 8))))
+        place = x + high_px // 8, y + high_px * 7 // 8
+        cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, high_px / 32, ink, thick, cv2.LINE_AA)
 
 
 def _rims(side_px: int, pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:

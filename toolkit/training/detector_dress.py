@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 
 from toolkit.training.detector_backgrounds import rim_of
-from toolkit.training.detector_letters import put_word
 from toolkit.training.detector_sheet import ABOVE_PX, PICTURE_PX, Seen, Sheet, soft
 
 _HAIR_BGR = np.array(
@@ -180,12 +179,11 @@ def draw_sign(sheet: Sheet, rng: np.random.Generator) -> None:
         share = float(rng.uniform(0.45, 0.8))
         ring = round(half[0] * share), round(half[1] * share)
         cv2.ellipse(image, (x, y), ring, 0, int(rng.integers(0, 360)), 360, ink.tolist(), thick, cv2.LINE_AA)
-    rows = int(rng.integers(1, 4))
-    for row in range(rows):
+    for row in range(int(rng.integers(1, 4))):
         word = "".join(chr(rng.integers(33, 127)) for _ in range(rng.integers(1, 5)))
-        high = max(4, round(2 * half[1] / rows * rng.uniform(0.4, 0.9)))
-        at = x - round(half[0] * 0.8), y - half[1] + round(2 * half[1] * row / rows) + 3
-        put_word(image, word, at, high, tuple(ink.tolist()), rng)
+        at = x - round(half[0] * 0.8), y + round(half[1] * (0.7 - 0.55 * row))
+        size = float(rng.uniform(0.8, 4.0)) / max(1, len(word) - 1)
+        cv2.putText(image, word, at, cv2.FONT_HERSHEY_SIMPLEX, size, ink.tolist(), thick, cv2.LINE_AA)
     sheet.lay(image, soft(mask, 0.8, 3, rng))
 
 
