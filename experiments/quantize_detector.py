@@ -51,7 +51,9 @@ def _made(given: argparse.Namespace) -> str | None:
         path = write_int8(checkpoint.network, ranges, Path(folder, "int8.xml"))
         worth = {}
         for runtime in ("openvino", RUNTIME):
-            finder = FaceFinder(checkpoint, score_threshold=_LEAST_SCORE, runtime=runtime, int8=path)
+            finder = FaceFinder(
+                checkpoint, score_threshold=_LEAST_SCORE, runtime=runtime, int8=path, looks_twice=False
+            )
             worth[runtime] = average_precision(detection_curve(look(finder, pictures[FOR_RANGES:])))
             print(f"{runtime}: average precision {worth[runtime]:.3f} on {given.made} made pictures")
     if worth["openvino"] - worth[RUNTIME] > given.most_loss:

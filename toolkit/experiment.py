@@ -35,6 +35,8 @@ class LiveConfig:
         duration_s: stop after this long; None runs until every camera has ended or somebody stops it.
         detector: "yunet", "ours", "haar", or "auto": YuNet where its file can be had, else ours.
         detector_longest_side_px: pictures are shrunk to this before faces are looked for.
+        detector_looks_twice: ours is asked again about what may be a face, drawn large: it finds more and is
+            wrong less, and takes up to twice the time. Others look once.
         person_detector: "yolox" looks for bodies too: people whose face is too small or turned away are
             followed and counted; "none" looks for faces alone.
         person_detector_longest_side_px: pictures are shrunk to this before bodies are looked for; a multiple
@@ -57,6 +59,7 @@ class LiveConfig:
     duration_s: float | None = None
     detector: Literal["auto", "yunet", "ours", "haar"] = "auto"
     detector_longest_side_px: int = 640
+    detector_looks_twice: bool = True
     person_detector: Literal["none", "yolox"] = "none"
     person_detector_longest_side_px: int = 416
     checkpoint: str = "shipped"

@@ -6,6 +6,7 @@ import pytest
 from fakes import FakeClock, FixedDetector, picture
 
 from toolkit.live.camera import Camera
+from toolkit.live.detect import FacesAndBodies
 from toolkit.live.lane import Job, Lane
 from toolkit.live.look import Look
 from toolkit.live.pipeline_config import PipelineConfig
@@ -93,6 +94,24 @@ def test_boxes_of_a_smaller_picture_come_back_in_pixels_of_the_frame():
 
     assert job.tracks[0].box_xyxy == pytest.approx((8.0, 8.0, 40.0, 40.0))
     assert job.crops[0].shape == (32, 32, 3)
+
+
+def test_a_detector_that_looks_closer_gets_the_frame_as_it_was_filmed_too():
+    class Closer(FixedDetector):
+        longest_side_px = 32
+
+        def search(self, images, pictures=None):
+            [asked] = pictures
+            assert images[0].shape == (24, 32, 3)
+            assert asked.size_wh == (64, 48)
+            assert asked.region((0, 0, 40, 40)).shape == (40, 40, 3)
+            return super().__call__(images)
+
+    for detector in (Closer(), FacesAndBodies(Closer(), FixedDetector())):
+        [job] = looks_at([0], detector, smallest_face_px=1)
+
+        assert job.error is None
+        assert job.tracks[0].box_xyxy == pytest.approx((16.0, 16.0, 80.0, 80.0))
 
 
 def test_what_a_detector_raises_is_kept_with_the_frame():

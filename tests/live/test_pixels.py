@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from toolkit.live.codec import VideoDecoder
-from toolkit.live.pixels import ArrayPixels, Converter, YuvPixels, cut_faces, is_planar, look_at
+from toolkit.live.pixels import ArrayPixels, Converter, YuvPixels, cut_faces, is_planar, look_at, pixels_of
 from toolkit.records import Frame
 
 _BT601, _UNSPECIFIED, _BT709, _BT2020 = 6, 2, 1, 9
@@ -129,8 +129,8 @@ def test_faces_are_the_same_whether_the_picture_was_converted_before_or_not():
 def test_a_frame_is_looked_at_no_larger_than_asked_and_never_enlarged():
     frame = Frame("cam", 0, 0.0, YuvPixels(film_frame(), to_bgr))
 
-    small, scale = look_at(frame, 161)
-    same, one = look_at(frame, 4000)
+    small, scale = look_at(pixels_of(frame), 161)
+    same, one = look_at(pixels_of(frame), 4000)
 
     assert (small.shape, scale) == ((91, 161, 3), 0.5)
     assert (same.shape, one) == ((182, 322, 3), 1.0)

@@ -160,15 +160,15 @@ def test_boxes_are_clipped_to_the_picture() -> None:
     assert box.tolist() == [0, 0, 60, 40]
 
 
-def test_only_scores_above_the_threshold_become_boxes_the_best_first() -> None:
+def test_only_logits_above_the_threshold_become_boxes_the_best_first() -> None:
     count = len(places(64, 64)[1])
     logits = np.full((2, count), -9.0, np.float32)
     logits[1, 3], logits[1, 40] = 1.0, 2.0
 
-    nothing, (boxes, scores) = read_answers(logits, np.zeros((2, count, 4), np.float32), (64, 64), 0.5, 0.4)
+    nothing, (boxes, kept) = read_answers(logits, np.zeros((2, count, 4), np.float32), (64, 64), 0.0, 0.4)
 
     assert len(nothing[0]) == 0
-    assert scores.tolist() == pytest.approx([0.8808, 0.7311], abs=1e-4)
+    assert kept.tolist() == [2.0, 1.0]
     assert boxes.shape == (2, 4)
 
 

@@ -17,7 +17,7 @@ from toolkit.evaluation.streaming.difference import accuracy_loss
 from toolkit.experiment import LiveConfig
 from toolkit.live_parts import make_detector, make_predictor
 
-_OF_DETECTOR = ("detector", "detector_longest_side_px")
+_OF_DETECTOR = ("detector", "detector_longest_side_px", "detector_looks_twice")
 _OF_MODEL = ("checkpoint", "device", "runtime", "threads")
 
 _OF_THE_CLOCK = ("threads", "pipeline.batch_size", "pipeline.max_wait_s", "pipeline.workers")

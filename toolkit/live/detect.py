@@ -6,13 +6,13 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
 
 from toolkit.errors import ConfigError, ModelError, ShapeError
-from toolkit.records import Detection
+from toolkit.records import Detection, Pixels
 
 _CASCADE = str(Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml")
 
@@ -38,6 +38,24 @@ class FaceDetector(Protocol):
     def __call__(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
         """Find the faces of every image."""
         ...
+
+
+@runtime_checkable
+class CloserDetector(Protocol):
+    """A detector that looks at parts of a picture again, as they were filmed."""
+
+    def search(
+        self, images: Sequence[np.ndarray], pictures: Sequence[Pixels] | None = None
+    ) -> list[list[Detection]]:
+        """As a call with ``images``, of pictures that may have more pixels than these."""
+        ...
+
+
+def find_in(
+    detect: FaceDetector, images: Sequence[np.ndarray], pictures: Sequence[Pixels]
+) -> list[list[Detection]]:
+    """What a detector finds in images, with the pictures they were shrunk from if it wants them."""
+    return detect.search(images, pictures) if isinstance(detect, CloserDetector) else detect(images)
 
 
 @dataclass(frozen=True)
@@ -75,7 +93,17 @@ class FacesAndBodies:
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
         """Find the faces and the bodies of every image."""
-        found = [detect(images) for detect in self._detectors]
+        return self._joined([detect(images) for detect in self._detectors])
+
+    def search(
+        self, images: Sequence[np.ndarray], pictures: Sequence[Pixels] | None = None
+    ) -> list[list[Detection]]:
+        """See :class:`CloserDetector`."""
+        if pictures is None:
+            return self(images)
+        return self._joined([find_in(detect, images, pictures) for detect in self._detectors])
+
+    def _joined(self, found: Sequence[list[list[Detection]]]) -> list[list[Detection]]:
         return [[*faces, *bodies] for faces, bodies in zip(*found, strict=True)]
 
 

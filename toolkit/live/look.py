@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from toolkit.live.detect import FaceDetector, WholeFrame
+from toolkit.live.detect import FaceDetector, WholeFrame, find_in
 from toolkit.live.lane import Job, Lane
 from toolkit.live.pipeline_config import PipelineConfig
 from toolkit.live.pixels import cut_bodies, cut_faces, look_at, pixels_of
@@ -79,9 +79,10 @@ class Look:
 
     def _searched(self, lane: Lane, frame: Frame, detect: FaceDetector) -> Job:
         started = time.monotonic()
-        image, scale = look_at(frame, getattr(detect, "longest_side_px", None))
+        pixels = pixels_of(frame)
+        image, scale = look_at(pixels, getattr(detect, "longest_side_px", None))
         converted = time.monotonic()
-        [found] = detect([image])
+        [found] = find_in(detect, [image], [pixels])
         detected = time.monotonic()
         # By the frame's own time, so that a recording is analysed alike at any pace.
         at_s = frame.taken_at_s

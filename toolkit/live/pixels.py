@@ -146,14 +146,13 @@ def pixels_of(frame: Frame) -> Pixels:
     return ArrayPixels(frame.pixels) if isinstance(frame.pixels, np.ndarray) else frame.pixels
 
 
-def look_at(frame: Frame, longest_side_px: int | None) -> tuple[np.ndarray, float]:
-    """The frame with its longest side at most ``longest_side_px``, and the scale that was applied.
+def look_at(pixels: Pixels, longest_side_px: int | None) -> tuple[np.ndarray, float]:
+    """The picture with its longest side at most ``longest_side_px``, and the scale that was applied.
 
     Returns:
-        (H, W, 3), uint8, BGR, and a factor of at most 1; the frame's own picture where it is small enough, or
-        the side is None.
+        (H, W, 3), uint8, BGR, and a factor of at most 1; the picture itself where it is small enough, or the
+        side is None.
     """
-    pixels = pixels_of(frame)
     width, height = pixels.size_wh
     if longest_side_px is None or max(width, height) <= longest_side_px:
         return pixels.image(), 1.0

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from scipy.optimize import minimize
+from scipy.special import expit, logit
 
 from toolkit.evaluation.detection import Curve, LookedAt, average_precision, detection_curve, recall_at
 from toolkit.models.detector.boxes import read_answers
@@ -64,10 +65,10 @@ def probability_line(curve: Curve) -> tuple[float, float]:
 def _looked_at(network: DetectorNetwork, batch: DetectorBatch) -> list[LookedAt]:
     logits, told = (output.numpy() for output in network(batch.images_nhwc))
     height, width = batch.images_nhwc.shape[1:3]
-    found = read_answers(logits, told, (height, width), LEAST_SCORE, _NMS_IOU)
+    found = read_answers(logits, told, (height, width), float(logit(LEAST_SCORE)), _NMS_IOU)
     return [
-        LookedAt(boxes, scores, there[asked], there[~asked])
-        for (boxes, scores), there, asked in zip(
+        LookedAt(boxes, expit(of_boxes), there[asked], there[~asked])
+        for (boxes, of_boxes), there, asked in zip(
             found, batch.boxes_xyxy.numpy(), batch.is_asked.numpy(), strict=True
         )
     ]

@@ -14,33 +14,28 @@ def read_answers(
     score_logits: np.ndarray,
     told: np.ndarray,
     size_hw: tuple[int, int],
-    score_threshold: float,
+    least_logit: float,
     nms_threshold: float,
-    probability_line: tuple[float, float] = (1.0, 0.0),
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Boxes and scores of every picture of a batch, best first.
+    """Boxes of every picture of a batch and the logits of their scores, best first.
 
     Args:
         score_logits: (N, P), see :class:`toolkit.models.detector.network.DetectorOutputs`.
         told: (N, P, 4), its ``boxes``.
         size_hw: height and width of the pictures, in pixels.
-        score_threshold: least score, above 0 and below 1.
+        least_logit: of a box.
         nms_threshold: of two boxes that overlap by more than this (IoU), the better stays.
-        probability_line: slope and offset that make of a logit one whose sigmoid is the score.
 
     Returns:
         For each picture (K, 4) float32, pixels, clipped to it; (K,) float32.
     """
-    # In logits: a thousand places are compared, and a few become probabilities.
-    slope, offset = probability_line
-    least = (np.log(score_threshold) - np.log1p(-score_threshold) - offset) / slope
     found = []
     for logits, of_picture in zip(score_logits, told, strict=True):
-        chosen = np.flatnonzero(logits >= least)
+        chosen = np.flatnonzero(logits >= least_logit)
         chosen = chosen[np.argsort(-logits[chosen], kind="stable")[:MOST_CANDIDATES]]
         boxes = decode(of_picture[chosen], chosen, size_hw)
         kept = keep_best(boxes, nms_threshold)
-        found.append((boxes[kept], 1.0 / (1.0 + np.exp(-slope * logits[chosen[kept]] - offset))))
+        found.append((boxes[kept], logits[chosen[kept]]))
     return found
 
 
@@ -86,10 +81,22 @@ def keep_best(boxes_xyxy: np.ndarray, nms_threshold: float) -> np.ndarray:
 
 
 def overlaps(one_xyxy: np.ndarray, other_xyxy: np.ndarray) -> np.ndarray:
-    """(K, M): intersection over union of each of K boxes with each of M; 0 where both are empty."""
-    left_top = np.maximum(one_xyxy[:, None, :2], other_xyxy[None, :, :2])
-    right_bottom = np.minimum(one_xyxy[:, None, 2:], other_xyxy[None, :, 2:])
-    common = np.clip(right_bottom - left_top, 0, None).prod(axis=2)
-    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1) for boxes in (one_xyxy, other_xyxy)]
-    union = areas[0][:, None] + areas[1][None] - common
-    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    """(K, M): the overlap of each of K boxes with each of M."""
+    return overlap(one_xyxy[:, None], other_xyxy[None])
+
+
+def overlap(one_xyxy: np.ndarray, other_xyxy: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes (..., 4) and (..., 4), as their shapes match; 0 of two empty ones."""
+    sides = [
+        np.minimum(one_xyxy[..., end], other_xyxy[..., end])
+        - np.maximum(one_xyxy[..., start], other_xyxy[..., start])
+        for start, end in ((0, 2), (1, 3))
+    ]
+    common: np.ndarray = np.maximum(sides[0], 0) * np.maximum(sides[1], 0)
+    union = _area(one_xyxy) + _area(other_xyxy) - common
+    return common / np.maximum(union, 1e-9)
+
+
+def _area(boxes_xyxy: np.ndarray) -> np.ndarray:
+    area: np.ndarray = (boxes_xyxy[..., 2] - boxes_xyxy[..., 0]) * (boxes_xyxy[..., 3] - boxes_xyxy[..., 1])
+    return area
