@@ -5,7 +5,9 @@ import os
 import signal
 import socket
 import sqlite3
+import subprocess
 import sys
+import textwrap
 import threading
 
 import pytest
@@ -131,6 +133,29 @@ def test_a_run_that_has_ended_can_be_added_to(client, tmp_path):
 
     assert client.get_run(run_id).data.metrics == {"model/images_per_s": 99.0}
     assert [file.path for file in client.list_artifacts(run_id)] == ["page.html"]
+
+
+def test_runs_that_begin_at_the_same_moment_create_one_store(tmp_path):
+    begun = textwrap.dedent("""
+        import pathlib, time, mlflow
+        from toolkit.mlflow_store import experiment_id, open_store
+        pathlib.Path(f"ready-{__import__('os').getpid()}").touch()
+        while len(list(pathlib.Path().glob("ready-*"))) < 2:
+            time.sleep(0.01)
+        print(experiment_id(open_store(), "same"))
+    """)
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/store/mlflow.db"}
+
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", begun], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    told = [run.communicate(timeout=120)[0].strip() for run in runs]
+
+    assert [run.returncode for run in runs] == [0, 0]
+    assert told[0] == told[1] != ""
 
 
 def test_two_runs_of_one_kind_share_an_experiment(client):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,7 @@ def local_file(uri: str) -> Path | None:
 
 
 def open_store() -> MlflowClient:
-    """A client of the store, which is created where there is none when something is first asked of it."""
+    """A client of the store, which is created where there is none."""
     # Read when MLflow is imported, so set before; telemetry would be the only thing that leaves the machine.
     for name, value in {"MLFLOW_DISABLE_TELEMETRY": "true", **_PATIENCE}.items():
         os.environ.setdefault(name, value)
@@ -61,9 +62,11 @@ def open_store() -> MlflowClient:
         logging.getLogger(name).setLevel(logging.WARNING)
     uri = store_uri()
     path = local_file(uri)
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    return MlflowClient(tracking_uri=uri)
+    if path is None:
+        return MlflowClient(tracking_uri=uri)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time(path.parent):
+        return MlflowClient(tracking_uri=uri)
 
 
 def prepare_store(timeout_s: float = 20.0) -> None:
@@ -117,9 +120,28 @@ def experiment_id(client: MlflowClient, name: str) -> str:
     if known is not None:
         return known.experiment_id
     path = local_file(store_uri())
-    return client.create_experiment(
-        name, artifact_location=(path.parent / "artifacts").as_uri() if path else None
-    )
+    folder = (path.parent / "artifacts").as_uri() if path else None
+    try:
+        return client.create_experiment(name, artifact_location=folder)
+    except Exception:
+        # Another run that began at the same moment may have made it.
+        known = client.get_experiment_by_name(name)
+        if known is None:
+            raise
+        return known.experiment_id
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Held by one process at a time: two that create the same tables at once both fail."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        # Some network file systems know no locks; there it is as likely as it was.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _is_of_the_store(error: Exception) -> bool:
