@@ -38,7 +38,7 @@ def box(left: float, top: float, side: float) -> np.ndarray:
 def test_every_candidate_is_drawn_in_the_middle_and_in_one_size(side: int) -> None:
     image = with_a_face(400, 380, side, 1000, 1000)
 
-    [drawn] = draw_close([image], None, [box(400, 380, side)]).drawn
+    [drawn] = draw_close([image], [image], [box(400, 380, side)]).drawn
 
     assert drawn.shape == (SIDE_PX, SIDE_PX, 3)
     assert (drawn[NEAR, NEAR] > 240).all()
@@ -48,7 +48,8 @@ def test_every_candidate_is_drawn_in_the_middle_and_in_one_size(side: int) -> No
 
 
 def test_what_lies_beyond_the_picture_is_black() -> None:
-    [drawn] = draw_close([with_a_face(0, 0, 28)], None, [box(0, 0, 28)]).drawn
+    image = with_a_face(0, 0, 28)
+    [drawn] = draw_close([image], [image], [box(0, 0, 28)]).drawn
 
     assert (drawn[: HALF - FACE_PX // 2 - 2] == 0).all()
     assert (drawn[:, : HALF - FACE_PX // 2 - 2] == 0).all()
@@ -60,7 +61,8 @@ def test_a_small_candidate_is_cut_from_the_picture_as_it_was_filmed_a_large_one_
     image = np.zeros((180, 320, 3), np.uint8)
     filmed = np.full((720, 1280, 3), 200, np.uint8)
 
-    close = draw_close([image, image], [ArrayPixels(filmed)] * 2, [box(60, 60, 20), box(60, 60, 60)])
+    boxes = [box(60, 60, 20), box(60, 60, 60)]
+    close = draw_close([image] * 2, [ArrayPixels(filmed)] * 2, boxes)
 
     assert (close.drawn[0] == 200).all()
     assert (close.drawn[1] == 0).all()
@@ -83,7 +85,8 @@ def answers(box_in_square: tuple[float, float, float, float], logit: float) -> t
 
 
 def test_the_second_box_is_told_in_pixels_of_the_image() -> None:
-    close = draw_close([with_a_face(100, 80, 28)], None, [box(100, 80, 28)])
+    image = with_a_face(100, 80, 28)
+    close = draw_close([image], [image], [box(100, 80, 28)])
 
     [logit], [found] = tell_again(*answers((38, 38, 94, 94), 2.5), close)
 
@@ -92,7 +95,8 @@ def test_the_second_box_is_told_in_pixels_of_the_image() -> None:
 
 
 def test_where_no_second_box_is_on_the_same_place_there_is_no_face() -> None:
-    close = draw_close([with_a_face(100, 80, 28)], None, [box(100, 80, 28)])
+    image = with_a_face(100, 80, 28)
+    close = draw_close([image], [image], [box(100, 80, 28)])
 
     # A face of a third of the size, beside the candidate's.
     [logit], [found] = tell_again(*answers((36, 36, 54, 54), 2.5), close)
@@ -170,10 +174,16 @@ def test_a_higher_threshold_only_leaves_out_faces(finder: Callable[..., FaceFind
     assert scores == [pytest.approx([0.731], abs=1e-3)] * 2 + [[]]
 
 
+def test_a_box_that_reaches_beyond_the_picture_is_clipped_to_it(finder: Callable[..., FaceFinder]) -> None:
+    [[face]] = finder(1.0, 3.0)([np.zeros((80, 90, 3), np.uint8)])
+
+    assert face.box_xyxy[2:] == (90, 80)
+
+
 def test_pictures_without_a_candidate_stand_among_those_that_have_one() -> None:
     empty = np.zeros((0, 4), np.float32)
 
-    close = draw_close([IMAGE] * 3, None, [empty, box(10, 10, 30), empty])
+    close = draw_close([IMAGE] * 3, [IMAGE] * 3, [empty, box(10, 10, 30), empty])
 
     assert isinstance(close, Close)
     assert len(close.drawn) == 1

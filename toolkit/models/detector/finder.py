@@ -27,7 +27,7 @@ _logger = logging.getLogger(__name__)
 SMALLEST_SIDE_PX = 32
 
 _Candidates = tuple[np.ndarray, np.ndarray]
-"""(K, 4) float32, boxes in pixels of the picture as given; (K,), logits of their probability."""
+"""(K, 4) float32, boxes in pixels of what is looked at; (K,), logits of their probability."""
 
 
 class FaceFinder:
@@ -136,10 +136,14 @@ class FaceFinder:
         Raises:
             ShapeError: as above.
         """
-        found = self._first_look(images)
+        looked_at = [_shrunk(image, self.longest_side_px) for image in images]
+        found = self._first_look(looked_at)
         if self._looks_twice:
-            found = self._second_look(images, pictures, found)
-        return [self._as_detections(*of_picture) for of_picture in found]
+            found = self._second_look(looked_at, images if pictures is None else pictures, found)
+        return [
+            self._as_detections(_in_pixels_of(image, small, boxes), logits)
+            for image, small, (boxes, logits) in zip(images, looked_at, found, strict=True)
+        ]
 
     def runtime_for(self, size_hw: tuple[int, int]) -> Runtime:
         """What runs the network for pictures of that height and width."""
@@ -170,22 +174,24 @@ class FaceFinder:
     def _first_look(self, images: Sequence[np.ndarray]) -> list[_Candidates]:
         """What may be a face of each picture, best first."""
         found = [(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))] * len(images)
-        looked_at = [_shrunk(image, self.longest_side_px) for image in images]
         least = min(self._least_logit, FROM_LOGIT) if self._looks_twice else self._least_logit
         by_size: dict[tuple[int, int], list[int]] = {}
-        for number, (image, _) in enumerate(looked_at):
+        for number, image in enumerate(images):
             by_size.setdefault(image.shape[:2], []).append(number)
         for size_hw, numbers in by_size.items():
             for start in range(0, len(numbers), self._batch_size):
                 part = numbers[start : start + self._batch_size]
-                logits, told = self.runtime_for(size_hw)(np.stack([looked_at[number][0] for number in part]))
+                logits, told = self.runtime_for(size_hw)(np.stack([images[number] for number in part]))
                 faces = read_answers(self._calibrated(logits), told, size_hw, least, self._nms_threshold)
                 for number, (boxes, of_boxes) in zip(part, faces, strict=True):
-                    found[number] = boxes * np.tile(looked_at[number][1], 2).astype(np.float32), of_boxes
+                    found[number] = boxes, of_boxes
         return found
 
     def _second_look(
-        self, images: Sequence[np.ndarray], pictures: Sequence[Pixels] | None, found: Sequence[_Candidates]
+        self,
+        images: Sequence[np.ndarray],
+        pictures: Sequence[np.ndarray] | Sequence[Pixels],
+        found: Sequence[_Candidates],
     ) -> list[_Candidates]:
         """The same, of those that were worth it with what both looks say."""
         counts = [int((logits >= FROM_LOGIT).sum()) for _, logits in found]
@@ -224,14 +230,18 @@ class FaceFinder:
         ]
 
 
-def _shrunk(image: np.ndarray, longest_side_px: int | None) -> tuple[np.ndarray, tuple[float, float]]:
-    """The picture as it is searched, and pixels of the original per pixel of it, across and down."""
+def _shrunk(image: np.ndarray, longest_side_px: int | None) -> np.ndarray:
+    """The picture as it is searched."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ShapeError(f"an image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
     height, width = image.shape[:2]
     scale = 1.0 if longest_side_px is None else min(1.0, longest_side_px / max(height, width))
     # A sliver still gets one place of the coarsest grid.
     wanted = max(SMALLEST_SIDE_PX, round(width * scale)), max(SMALLEST_SIDE_PX, round(height * scale))
-    if wanted == (width, height):
-        return image, (1.0, 1.0)
-    return cv2.resize(image, wanted, interpolation=cv2.INTER_LINEAR), (width / wanted[0], height / wanted[1])
+    return image if wanted == (width, height) else cv2.resize(image, wanted, interpolation=cv2.INTER_LINEAR)
+
+
+def _in_pixels_of(image: np.ndarray, small: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
+    """Boxes in a shrunk picture as boxes in the picture, clipped to it."""
+    ends = np.array(image.shape[1::-1] * 2, np.float32)
+    return np.clip(boxes_xyxy * (ends / np.array(small.shape[1::-1] * 2, np.float32)), 0, ends)

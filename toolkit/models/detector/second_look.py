@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -46,35 +45,29 @@ class Close(NamedTuple):
 
 
 def draw_close(
-    images: Sequence[np.ndarray], pictures: Sequence[Pixels] | None, boxes: Sequence[np.ndarray]
+    images: Sequence[np.ndarray], pictures: Sequence[np.ndarray | Pixels], boxes: Sequence[np.ndarray]
 ) -> Close:
     """Draw the candidates of all images in one size, each in the middle of a square.
 
     Args:
         images: (H, W, 3), uint8, BGR.
-        pictures: the same in the size they were filmed, for candidates that have few pixels in the images.
-        boxes: (K, 4) of each image, in its pixels, with some area.
+        pictures: what each of them was shrunk from, or the same: for candidates of few pixels.
+        boxes: (K, 4) of each image, in its pixels.
     """
     owners = np.repeat(np.arange(len(images)), [len(of_image) for of_image in boxes])
     boxes_xyxy = np.concatenate(boxes)
-    growth = np.ones((len(owners), 2))
-    if pictures is not None:
-        larger = [
-            np.divide(picture.size_wh, image.shape[1::-1])
-            for image, picture in zip(images, pictures, strict=True)
-        ]
-        growth = np.where(_squares(boxes_xyxy)[:, 2:] < SIDE_PX, np.array(larger)[owners], growth)
-    squares = _squares(boxes_xyxy * np.tile(growth, 2))
-    is_grown = np.any(growth > 1, axis=1)
+    sizes_wh = np.array([_size_wh(picture) for picture in pictures])
+    growth = sizes_wh / [image.shape[1::-1] for image in images]
+    # Of a large one the picture has more than is drawn, and reading it would cost as much as the search.
+    is_small = _squares(boxes_xyxy)[:, 2] < SIDE_PX
+    factors = np.where(is_small[:, None], growth[owners], 1.0)
+    squares = _squares(boxes_xyxy * np.tile(factors, 2))
     drawn = np.empty((len(owners), SIDE_PX, SIDE_PX, 3), np.uint8)
-    for one, square, owner, from_picture in zip(
-        drawn, squares.tolist(), owners.tolist(), is_grown.tolist(), strict=True
+    for one, square, owner, is_one_small in zip(
+        drawn, squares.tolist(), owners.tolist(), is_small.tolist(), strict=True
     ):
-        if pictures is not None and from_picture:
-            _draw(one, square, pictures[owner].region, pictures[owner].size_wh)
-        else:
-            _draw(one, square, partial(_cut, images[owner]), images[owner].shape[1::-1])
-    return Close(boxes_xyxy, drawn, squares[:, :2] / growth, squares[:, 2:] / SIDE_PX / growth)
+        _draw(one, square, pictures[owner] if is_one_small else images[owner])
+    return Close(boxes_xyxy, drawn, squares[:, :2] / factors, squares[:, 2:] / SIDE_PX / factors)
 
 
 def tell_again(score_logits: np.ndarray, told: np.ndarray, close: Close) -> tuple[np.ndarray, np.ndarray]:
@@ -108,20 +101,10 @@ def _squares(boxes_xyxy: np.ndarray) -> np.ndarray:
     return np.concatenate([corners, sides[:, None]], axis=1).astype(int)
 
 
-def _cut(image: np.ndarray, box_xyxy: Region) -> np.ndarray:
-    left, top, right, bottom = box_xyxy
-    return image[top:bottom, left:right]
-
-
-def _draw(
-    drawn: np.ndarray,
-    square: Sequence[int],
-    part_of: Callable[[Region], np.ndarray],
-    size_wh: tuple[int, int],
-) -> None:
-    """Write a square of a picture of that size into ``drawn``."""
+def _draw(drawn: np.ndarray, square: Sequence[int], picture: np.ndarray | Pixels) -> None:
+    """Write a square of a picture into ``drawn``."""
     left, top, side = square
-    width, height = size_wh
+    width, height = _size_wh(picture)
     inside = max(0, left), max(0, top), min(width, left + side), min(height, top + side)
     if inside != (left, top, left + side, top + side):
         drawn[:] = 0
@@ -131,4 +114,19 @@ def _draw(
     if right > x and bottom > y:
         # Linear alone would leave out pixels where it shrinks by more than two.
         way = cv2.INTER_AREA if side > 2 * SIDE_PX else cv2.INTER_LINEAR
-        cv2.resize(part_of(inside), (right - x, bottom - y), dst=drawn[y:bottom, x:right], interpolation=way)
+        part = _region(picture, inside)
+        cv2.resize(part, (right - x, bottom - y), dst=drawn[y:bottom, x:right], interpolation=way)
+
+
+def _size_wh(picture: np.ndarray | Pixels) -> tuple[int, int]:
+    if isinstance(picture, np.ndarray):
+        height, width = picture.shape[:2]
+        return width, height
+    return picture.size_wh
+
+
+def _region(picture: np.ndarray | Pixels, box_xyxy: Region) -> np.ndarray:
+    if isinstance(picture, np.ndarray):
+        left, top, right, bottom = box_xyxy
+        return picture[top:bottom, left:right]
+    return picture.region(box_xyxy)
