@@ -159,6 +159,9 @@ def set_up() -> None:
 
 def make_environment() -> None:
     """Make an empty ``.venv``."""
+    if VENV.is_symlink():
+        # It would be emptied where it is, under whoever else uses it.
+        raise SetUpError(f"{VENV} is a link to an environment that is not this checkout's: remove the link")
     say(f"making {VENV}")
     if importlib.util.find_spec("ensurepip"):
         made = run([sys.executable, "-m", "venv", "--clear", str(VENV)]) == 0

@@ -116,6 +116,20 @@ def test_an_environment_that_was_moved_is_made_anew(script: ModuleType, steps: l
     assert steps == ["install", "make", "install"]
 
 
+def test_an_environment_elsewhere_is_not_emptied_through_a_link(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "somebody's").write_text("work")
+    (tmp_path / ".venv").symlink_to(tmp_path / "elsewhere")
+    monkeypatch.setattr(script, "VENV", tmp_path / ".venv")
+
+    with pytest.raises(script.SetUpError, match="remove the link"):
+        script.make_environment()
+
+    assert (tmp_path / "elsewhere" / "somebody's").read_text() == "work"
+
+
 def test_another_python_is_told_which_one_is_needed(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
