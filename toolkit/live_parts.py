@@ -22,7 +22,7 @@ from toolkit.models.predictor import Predictor
 logger = logging.getLogger(__name__)
 
 FACE_ODDS = 0.35
-"""At the score that starts a track ours then gives half of YuNet's false alarms on made pictures
+"""At the score that starts a track ours then gives a third of YuNet's false alarms on made pictures
 (``experiments/compare_detectors.py --made 100`` prints both): a person who is none costs more than one who is
 found a moment later."""
 
