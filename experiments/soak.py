@@ -106,6 +106,7 @@ class Ailments:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ailments", daemon=True)
         self.counts = {"killed": 0, "frozen": 0, "resized": 0, "damaged": 0}
+        self.error: Exception | None = None
 
     def __enter__(self) -> Ailments:
         self._thread.start()
@@ -116,6 +117,12 @@ class Ailments:
         self._thread.join()
 
     def _run(self) -> None:
+        try:
+            self._make_ill()
+        except Exception as error:  # noqa: BLE001 - a run whose cameras are no longer made ill shows nothing
+            self.error = error
+
+    def _make_ill(self) -> None:
         while not self._stopping.wait(self._every_s * self._random.uniform(0.5, 1.5)):
             camera = self._random.choice(self._cameras)
             ailment = self._random.choice(list(self.counts))
@@ -159,14 +166,14 @@ class Soak:
         self.gaps_s: list[float] = []
         self.unbalanced = 0
 
-    def run(self, seconds: float, say: Callable[[str], None]) -> None:
-        """Sample until the street has run for so long, or Ctrl-C."""
+    def run(self, seconds: float, ailments: Ailments, say: Callable[[str], None]) -> None:
+        """Sample until the street has run for so long, nothing makes its cameras ill any more, or Ctrl-C."""
         with contextlib.suppress(KeyboardInterrupt):
-            self._run(seconds, say)
+            self._run(seconds, ailments, say)
 
-    def _run(self, seconds: float, say: Callable[[str], None]) -> None:
+    def _run(self, seconds: float, ailments: Ailments, say: Callable[[str], None]) -> None:
         ran_s, last_at, said_at = 0.0, time.monotonic(), 0.0
-        while ran_s < seconds:
+        while ran_s < seconds and ailments.error is None:
             time.sleep(SAMPLE_S)
             now = time.monotonic()
             step_s, last_at = now - last_at, now
@@ -296,7 +303,9 @@ def soak(
         with pipeline:
             run = Soak(pipeline, latencies)
             with Ailments(servers, films, every_s) as ailments:
-                run.run(seconds, say)
+                run.run(seconds, ailments, say)
+            if ailments.error is not None:
+                raise ailments.error
             are_back = all_are_back(pipeline)
         return run, report(run, pipeline.statistics(), ailments.counts, are_back)
 
