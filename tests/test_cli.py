@@ -73,6 +73,15 @@ def test_every_frame_of_a_recording_is_analysed_when_asked(run, tmp_path):
         (["live", "-c", "door"], "NAME=SOURCE"),
         (["live", "-c", "door=ftp://x/y"], "no camera speaks 'ftp'; did you mean 'rtsp'?"),
         (["live"], "which cameras? Give --camera NAME=SOURCE"),
+        (["live", "-c", "door=clip.mp4", "-c", "door=empty"], "camera 'door' is given twice: clip.mp4 and"),
+        (["live", "-c", "door=clip.mp4", "live.checkpoint=nowhere.safetensors"], "no checkpoint nowhere"),
+        (["live", "-c", "door=clip.mp4", "train.epochs=3"], "train.epochs=3 has no effect here"),
+        (["live", "-c", "door=clip.mp4", "--out", "/proc/nowhere"], "/proc/nowhere"),
+        (["live", "clip.mp4"], "a camera is named as -c NAME=clip.mp4"),
+        (["train", "live.yaml"], "has no part 'train', which toolkit train needs"),
+        (["train", "train.yaml"], "no face pack 'nowhere'"),
+        (["train", "here.yaml", "--resume", "nowhere"], "there is no folder nowhere"),
+        (["sweep", "here.yaml"], "has no part 'sweep'"),
         (["train"], "no experiment given"),
         (["live", "typo.yaml"], "unknown key 'durations_s'; did you mean 'duration_s'?"),
         (["live", "nowhere.yaml"], "cannot read the experiment nowhere.yaml"),
@@ -87,6 +96,10 @@ def test_a_mistake_ends_in_one_line_that_says_what_to_do(run, tmp_path, words, s
     (tmp_path / "text.mp4").write_text("these are words")
     (tmp_path / "empty").mkdir()
     (tmp_path / "typo.yaml").write_text("live: {cameras: {a: clip.mp4}, durations_s: 5}\n")
+    (tmp_path / "live.yaml").write_text("live: {cameras: {a: clip.mp4}}\n")
+    (tmp_path / "train.yaml").write_text("train: {data: nowhere}\n")
+    (tmp_path / "here.parquet").write_bytes(b"")
+    (tmp_path / "here.yaml").write_text("train: {data: here.parquet}\n")
 
     code, out, err = run(*words)
 
@@ -95,6 +108,26 @@ def test_a_mistake_ends_in_one_line_that_says_what_to_do(run, tmp_path, words, s
     assert said in err
     assert err.splitlines()[-1].startswith("error:")
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("width", [80, 110])
+def test_the_table_of_a_live_run_fits_the_terminal(width):
+    from rich.console import Console
+
+    from toolkit.cli_live_view import _camera_table
+
+    latency = {"p50": 120.0, "p95": 1500.0, "p99": 12000.0}
+    camera = {"read": 45000, "analysed": 40000, "skipped": 5000, "failed": 0, "in_flight": 3, "state": "live"}
+    camera |= {"frames_per_s_now": 25.0, "latency_ms": latency, "persons": 1234}
+    statistics = {"cameras": {"front-door": camera}, **camera}
+
+    console = Console(width=width)
+    with console.capture() as shown:
+        console.print(_camera_table(statistics, "60 s", width))
+
+    for word in ("front-door", "45000", "analysed", "skipped", "failed", "frames/s", "12000", "1234"):
+        assert word in shown.get()
+    assert ("state" in shown.get()) == (width == 110)
 
 
 def test_a_camera_that_is_nowhere_to_be_found_is_a_mistake_too(run):

@@ -77,12 +77,17 @@ def test_the_seed_of_the_experiment_is_that_of_its_parts(tmp_path):
     [
         (LIVE + "  durations_s: 5\n", r"unknown key 'durations_s'; did you mean 'duration_s'\?"),
         (LIVE + "  pipeline: {batchsize: 5}\n", r"unknown key 'batchsize'; did you mean 'batch_size'\?"),
-        (LIVE + "  duration_s: soon\n", "live.duration_s: Input should be a valid number"),
+        (LIVE + "  duration_s: soon\n", "live.duration_s: expected a valid number, got 'soon'"),
+        (LIVE + "  detector: our\n", "expected 'auto', 'yunet', 'ours' or 'haar', got 'our'"),
+        (LIVE + "duration_s: 5\n", r"unknown key 'duration_s'; did you mean 'live.duration_s'\?"),
+        ("live: 3\n", "live: expected settings of its own, key: value, got 3"),
+        ("live: {detector: ours}\n", "live.cameras: is missing"),
         (LIVE + "  pipeline: {batch_size: 0}\n", "batch_size must be at least 1"),
         ("live: {cameras: {}}\n", "at least one camera"),
         ("live: {cameras: {'a/b': 0}}\n", "letters, digits"),
         ("just words\n", "must hold keys and values"),
-        ("a: [\n", "not YAML"),
+        ("", "holds nothing"),
+        ("a: [\n", "not YAML: line 2, column 1"),
     ],
 )
 def test_a_mistake_is_named_with_what_was_meant(tmp_path, text, said):

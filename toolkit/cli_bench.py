@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from toolkit.terminal import err, json_option, load, out, print_run, write_json
+from toolkit.terminal import doing, err, json_option, load, out, print_run, write_json
 
 if TYPE_CHECKING:
     from toolkit.bench.rounds import OnProgress
@@ -103,7 +103,7 @@ def model(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> 
       toolkit bench model bench.model.rounds=1 bench.model.models=[shipped] bench.model.threads=[1]
       toolkit bench model experiments/bench-model.yaml --json bench-model.json
     """
-    with err.status("loading torch"):
+    with doing("loading torch"):
         from toolkit.bench.runs import run_model_bench
 
     experiment = load("bench-model", "bench", experiment_and_overrides, {"model": {}})

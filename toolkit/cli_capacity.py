@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from toolkit.errors import ConfigError
-from toolkit.terminal import FOLDER, err, json_option, new_folder, out, print_run, write_json
+from toolkit.terminal import FOLDER, doing, err, json_option, new_folder, out, print_run, write_json
 from toolkit.words import counted
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def capacity(
         _run_scenarios(experiment, json_path)
         return
     out_dir = out_dir or new_folder("capacity")
-    with err.status("loading"):
+    with doing("loading what searches"):
         from toolkit.capacity.run import load_machine, parts_of, run_capacity
     live, config = parts_of(experiment)
     err.print(f"runs are kept in {out_dir}; after Ctrl-C, --out {out_dir} goes on", highlight=False)
@@ -98,7 +98,7 @@ def tune(
     experiment = load_search("tune", (*experiment_and_overrides, *given))
     _check_grid(experiment)
     out_dir = out_dir or new_folder("tune")
-    with err.status("loading"):
+    with doing("loading what searches"):
         from toolkit.capacity.machines import Machines
         from toolkit.capacity.run import parts_of
         from toolkit.capacity.tune_run import run_tune
@@ -122,7 +122,7 @@ def _check_grid(experiment: Experiment) -> None:
 
 
 def _run_scenarios(experiment: Experiment, json_path: Path | None) -> None:
-    with err.status("loading"):
+    with doing("loading what searches"):
         from toolkit.capacity.run import parts_of
         from toolkit.capacity.scenario_run import run_scenarios
         from toolkit.capacity.views import views_of

@@ -24,7 +24,7 @@ from toolkit.evaluation.words import (
     short_of,
     words_of,
 )
-from toolkit.terminal import NEW_FILE, err, json_option, load, out, plain, print_run, write_json
+from toolkit.terminal import NEW_FILE, doing, err, json_option, load, out, plain, print_run, write_json
 
 
 @click.command()
@@ -94,7 +94,7 @@ def evaluate(
         settings["subject"] = subjects[0]
     rest = tuple(word for word in words if word not in subjects)
     experiment = load("evaluate", "evaluate", rest, settings)
-    with err.status("loading what judges"):
+    with doing("loading what judges"):
         from toolkit.evaluate_run import run_evaluation
     with _progress() as show:
         result = run_evaluation(experiment, report, predictions, show)

@@ -9,7 +9,7 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from toolkit.terminal import err, json_option, out, write_json
+from toolkit.terminal import doing, json_option, out, write_json
 
 # As toolkit.models.export.KINDS, which would load torch for a --help.
 _KINDS = ("onnx", "openvino", "openvino-int8")
@@ -49,9 +49,9 @@ def export(
       toolkit export best.safetensors --to openvino-int8 --calibration fairface_train_112
           --data fairface_test_128 -o exported-int8
     """
-    with err.status("loading torch"):
+    with doing("loading torch"):
         from toolkit.export_run import run_export
-    with err.status(f"exporting to {kind}" + (", and scoring it" if data else "")):
+    with doing(f"exporting to {kind}" + (", and scoring it" if data else "")):
         result = run_export(checkpoint, kind, folder, calibration, data)
     card = result["card"]
     out.print(

@@ -6,15 +6,30 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.box import SIMPLE_HEAD
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from toolkit.terminal import FOLDER, NEW_FILE, err, json_option, load, new_folder, out, print_run, write_json
+from toolkit.errors import ConfigError
+from toolkit.terminal import (
+    FOLDER,
+    NEW_FILE,
+    doing,
+    err,
+    json_option,
+    load,
+    new_folder,
+    out,
+    print_run,
+    write_json,
+)
 from toolkit.words import counted
+
+if TYPE_CHECKING:
+    from toolkit.training.config import TrainConfig
 
 
 @click.command()
@@ -41,6 +56,7 @@ def train(
     # Under torchrun every process runs this command, and one of them speaks.
     out.quiet = err.quiet = os.environ.get("RANK", "0") != "0"
     experiment = load("train", "train", experiment_and_overrides)
+    _check_before_loading(experiment.train, resume_dir)
     with _steps() as (on_progress, on_epoch):
         from toolkit.learn_run import run_training
 
@@ -71,7 +87,7 @@ def sweep(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, json_
     \b
       toolkit sweep experiments/sweep-backbones.yaml
     """
-    experiment = load("sweep", "sweep", experiment_and_overrides)
+    experiment = load("sweep", "sweep", experiment_and_overrides, also=("train",))
     with _steps() as (on_progress, on_epoch):
         from toolkit.sweep_run import run_sweep
         from toolkit.tracking import DEFAULT_STORE
@@ -88,6 +104,16 @@ def sweep(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, json_
         out.print(f"picture: {result['figure']}", highlight=False, soft_wrap=True)
     print_run(result["mlflow_run_id"])
     write_json(json_path, result)
+
+
+def _check_before_loading(config: TrainConfig | None, resume_dir: Path | None) -> None:
+    """What takes no torch to see is told at once, and not after half a minute."""
+    from toolkit.data.faces import find_faces
+
+    if config is not None:
+        find_faces(config.data)
+    if resume_dir is not None and not resume_dir.is_dir():
+        raise ConfigError(f"nothing to resume: there is no folder {resume_dir}")
 
 
 @click.group()
@@ -162,11 +188,12 @@ _OnEpoch = Callable[[int, dict[str, float]], None]
 def _bar(waiting: str) -> Iterator[Callable[[str, int, int], None]]:
     """A bar from the first step on; until then what is waited for, so that no error follows an empty bar."""
     progress = Progress(*_COLUMNS, console=err, disable=not err.is_terminal)
-    with ExitStack() as shown, err.status(waiting) as status:
+    with ExitStack() as shown, ExitStack() as waiting_for:
+        waiting_for.enter_context(doing(waiting))
 
         def show(what: str, done: int, total: int) -> None:
             if not progress.tasks:
-                status.stop()
+                waiting_for.close()
                 shown.enter_context(progress)
                 progress.add_task(what)
             progress.update(progress.task_ids[0], description=what, completed=done, total=total)

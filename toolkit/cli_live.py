@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from toolkit.addresses import without_password
 from toolkit.cli_live_view import live_display, print_report
 from toolkit.cli_scene import composing
-from toolkit.errors import ConfigError
+from toolkit.errors import ConfigError, ModelError
 from toolkit.schemes import opener_of
 from toolkit.terminal import (
     FOLDER,
     NEW_FILE,
+    doing,
     err,
     json_option,
     load,
@@ -88,7 +90,7 @@ def live(
     given = {"realtime": False if every_frame else None, "loop": loop or None}
     settings: dict[str, Any] = {"camera": {key: value for key, value in given.items() if value is not None}}
     if cameras:
-        settings["cameras"] = dict(map(_named_source, cameras))
+        settings["cameras"] = _named_sources(cameras)
     if duration_s is not None:
         settings["duration_s"] = duration_s
     if not (cameras or any("=" not in word for word in experiment_and_overrides)):
@@ -110,7 +112,7 @@ def demo(duration_s: float, out_dir: Path | None, json_path: Path | None) -> Non
     """
     from toolkit.demo import demo_cameras
 
-    with err.status("preparing the cameras"):
+    with doing("preparing the cameras"):
         cameras = demo_cameras()
     settings = {"cameras": cameras, "duration_s": duration_s, "camera": {"loop": True}}
     _run_live(load("demo", "live", (), settings), out_dir, json_path)
@@ -130,7 +132,12 @@ def _run_live(
     # Before the seconds that torch takes to load: a wrong path is told at once.
     _prepare_scenes(addresses)
     check_recordings(addresses)
-    with err.status("loading detector and model"):
+    if experiment.live:
+        _check_checkpoints(experiment.live.checkpoint, experiment.live.body_checkpoint)
+    if out_dir is not None:
+        # Not after the run, when what should lie in it would be lost.
+        out_dir.mkdir(parents=True, exist_ok=True)
+    with doing("loading detector and model"):
         from toolkit.live_run import run_live
         from toolkit.replay.run import run_recorded
     with live_display() as show:
@@ -205,10 +212,26 @@ def _metrics(port: int | None, path: Path | None) -> Iterator[Callable[[dict[str
         yield publish
 
 
-def _named_source(text: str) -> tuple[str, str]:
-    name, equals, source = text.partition("=")
-    if not (name and equals and source):
-        raise ConfigError(
-            f"a camera is written NAME=SOURCE, such as door=rtsp://door.example/1, got {text!r}"
-        )
-    return name, source
+def _named_sources(texts: Sequence[str]) -> dict[str, str]:
+    sources: dict[str, str] = {}
+    for text in texts:
+        name, equals, source = text.partition("=")
+        if not (name and equals and source):
+            raise ConfigError(
+                f"a camera is written NAME=SOURCE, such as door=rtsp://door.example/1, got {text!r}"
+            )
+        if name in sources:
+            raise ConfigError(
+                f"camera {name!r} is given twice: {without_password(sources[name])} and "
+                f"{without_password(source)}; each needs a name of its own"
+            )
+        sources[name] = source
+    return sources
+
+
+def _check_checkpoints(*checkpoints: str | None) -> None:
+    for checkpoint in checkpoints:
+        if checkpoint not in (None, "shipped") and not Path(checkpoint).exists():
+            raise ModelError(
+                f"no checkpoint {checkpoint}: it is the path of a .safetensors file, or of an exported model"
+            )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.live import Live
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
@@ -23,18 +24,23 @@ Show = Callable[[dict[str, Any], float], None]
 """``show(statistics, elapsed_s)``, several times a second."""
 
 _SAY_EVERY_S = 5.0
+_WIDE = 100
+"""Columns of a terminal in which the table has room for all."""
+
 _PERCENTILES = {"p50 ms": "p50", "p95 ms": "p95", "p99 ms": "p99"}
 
 
 @contextmanager
 def live_display() -> Iterator[Show]:
     """A table that renews itself on a terminal, a line every five seconds elsewhere."""
+    beginning = "opening the MLflow store and the cameras"
     if err.is_terminal:
-        with Live(console=err, refresh_per_second=4, transient=True) as display:
+        with Live(Spinner("dots", beginning), console=err, refresh_per_second=4, transient=True) as display:
             yield lambda statistics, elapsed_s: display.update(
-                Group(_camera_table(statistics, f"{elapsed_s:.0f} s"), *remarks(statistics))
+                Group(_camera_table(statistics, f"{elapsed_s:.0f} s", err.width), *remarks(statistics))
             )
         return
+    err.print(beginning, highlight=False)
     said_at = 0.0
 
     def say(statistics: dict[str, Any], elapsed_s: float) -> None:
@@ -56,28 +62,31 @@ def _progress_line(statistics: dict[str, Any], elapsed_s: float) -> str:
     return f"{elapsed_s:4.0f} s  {cameras}" + ("" if p99 is None else f", p99 {p99:.0f} ms")
 
 
-def _camera_table(statistics: dict[str, Any], title: str, whole_run: bool = False) -> Table:
+def _camera_table(statistics: dict[str, Any], title: str, width: int, whole_run: bool = False) -> Table:
+    """What became of every frame; on a narrow terminal without the state, which remarks tell of."""
+    is_wide = width >= _WIDE
     rate = "frames_per_s" if whole_run else "frames_per_s_now"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("camera", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    counts = ("read", "analysed", "skipped", "failed", "in_flight")
-    for title in ("read", "analysed", "skipped", "failed", "in flight", "frames/s", *_PERCENTILES, "persons"):
+    percentiles = _PERCENTILES if is_wide else {"p50 ms": "p50", "p99 ms": "p99"}
+    counts = {"read": "read", "analysed": "analysed", "skipped": "skipped", "failed": "failed"}
+    counts |= {"in flight": "in_flight"}
+    room = {"padding": (0, 1, 0, 0)} if is_wide else {"padding": 0, "show_edge": False}
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, **room)
+    for title in ("camera", *(["state"] if is_wide else [])):
+        table.add_column(title, no_wrap=True)
+    for title in (*counts, "frames/s", *percentiles, "persons"):
         table.add_column(title, justify="right")
+
+    def rates(values: dict[str, Any]) -> list[str]:
+        latencies = [values["latency_ms"][key] for key in percentiles.values()]
+        told = ("-" if ms is None else f"{ms:.0f}" for ms in latencies)
+        return [f"{values[rate]:.1f}", *told, str(values["persons"])]
+
     for name, values in statistics["cameras"].items():
-        table.add_row(name, values["state"], *(str(values[count]) for count in counts), *_rates(values, rate))
+        state = [values["state"]] if is_wide else []
+        table.add_row(name, *state, *(str(values[count]) for count in counts.values()), *rates(values))
     table.add_section()
-    table.add_row("all", *[""] * 6, *_rates(statistics, rate))
+    table.add_row("all", *[""] * (len(counts) + is_wide), *rates(statistics))
     return table
-
-
-def _rates(values: dict[str, Any], rate: str) -> list[str]:
-    latencies = [values["latency_ms"][key] for key in _PERCENTILES.values()]
-    return [
-        f"{values[rate]:.1f}",
-        *("-" if ms is None else f"{ms:.0f}" for ms in latencies),
-        str(values["persons"]),
-    ]
 
 
 def remarks(statistics: dict[str, Any]) -> Iterator[Text]:
@@ -115,7 +124,7 @@ def print_report(report: LiveReport) -> None:
         f"{statistics['elapsed_s']:.1f} s, faces found by {statistics['detector']}; "
         "latency is from capture to result"
     )
-    out.print(_camera_table(statistics, title, whole_run=True))
+    out.print(_camera_table(statistics, title, out.width, whole_run=True))
     for remark in remarks(statistics):
         out.print(remark, highlight=False, soft_wrap=True)
     for name, values in statistics["cameras"].items():

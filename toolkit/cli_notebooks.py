@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from toolkit.errors import ConfigError
-from toolkit.terminal import FOLDER, err, json_option, new_folder, out, plain, print_run, write_json
+from toolkit.terminal import FOLDER, doing, err, json_option, new_folder, out, plain, print_run, write_json
 
 if TYPE_CHECKING:
     from toolkit.notebook_run import NotebookReport, OnCell
@@ -69,7 +69,7 @@ def run(
       toolkit notebooks run mine.ipynb experiments/live-four-videos.yaml live.duration_s=20
       toolkit notebooks run 01 live.duration_s=10 --grid 'live.pipeline.batch_size=[1, 8, 32]'
     """
-    with err.status("loading what executes it"):
+    with doing("loading what executes it"):
         from toolkit.notebook_run import find_notebook, grid_points, run_notebook
         from toolkit.tracking import RunRecord, run_name
     experiments = [Path(word) for word in experiment_and_overrides if "=" not in word]

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from toolkit.errors import ConfigError
-from toolkit.terminal import FILE, err, json_option, out, print_run, write_json
+from toolkit.terminal import FILE, doing, err, json_option, out, print_run, write_json
 
 _ROWS = {
     "gender_accuracy": "gender right",
@@ -61,7 +61,7 @@ def replay(recording: Path, overrides: tuple[str, ...], offline: bool, json_path
     for word in overrides:
         if "=" not in word:
             raise ConfigError(f"one recording at a time; a setting is written live.KEY=VALUE, got {word!r}")
-    with err.status("loading"):
+    with doing("loading what scores"):
         from toolkit.replay.run import run_replay
     columns = (TextColumn("answering anew"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:

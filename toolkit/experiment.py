@@ -127,6 +127,10 @@ class Experiment:
     tune: TuneConfig | None = None
 
 
+PARTS = tuple(f.name for f in dataclasses.fields(Experiment) if f.name not in ("name", "question", "seed"))
+"""What an experiment may ask for."""
+
+
 def load_experiment(
     path: str | Path | None = None,
     overrides: Iterable[str] = (),
@@ -191,6 +195,8 @@ def overrides_of(words: Iterable[str]) -> dict[str, Any]:
 
 T = typing.TypeVar("T")
 
+_LONGEST_VALUE = 60
+
 OVERRIDES = "TOOLKIT_OVERRIDES"
 """Environment variable: ``key=value`` lines that are laid over the experiment of a notebook."""
 
@@ -208,11 +214,21 @@ def build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     try:
         return TypeAdapter(kind).validate_python(complete)
     except ValidationError as error:
-        lines = [
-            f"{'.'.join(map(str, e['loc'])) or kind.__name__}: {e['msg'].removeprefix('Value error, ')}"
-            for e in error.errors()
-        ]
+        lines = [f"{'.'.join(map(str, e['loc'])) or kind.__name__}: {_mistake(e)}" for e in error.errors()]
         raise ConfigError(f"{where}: " + "; ".join(lines)) from error
+
+
+def _mistake(told: Mapping[str, Any]) -> str:
+    """What is wrong with a value, and the value."""
+    if told["type"] == "value_error":  # ours, which say all
+        return str(told["msg"]).removeprefix("Value error, ")
+    if told["type"] == "missing":
+        return "is missing"
+    wanted = str(told["msg"]).removeprefix("Input should be ").partition(", unable to")[0]
+    if told["type"] == "dataclass_type":
+        wanted = "settings of its own, key: value"
+    got = without_password(repr(told["input"]))
+    return f"expected {wanted}, got {got if len(got) <= _LONGEST_VALUE else got[:_LONGEST_VALUE] + '...'}"
 
 
 def as_yaml(config: Any) -> str:
@@ -236,11 +252,26 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read the experiment {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} is no text, and an experiment is a YAML file; a camera is named as -c NAME={path}"
+        ) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {_yaml_mistake(error)}") from error
     if not isinstance(values, dict):
-        raise ConfigError(f"{path} must hold keys and values, got {type(values).__name__}")
+        kind = "nothing" if values is None else f"a {type(values).__name__}"
+        raise ConfigError(f"{path} must hold keys and values, such as live: {{...}}, and holds {kind}")
     return values
+
+
+def _yaml_mistake(error: yaml.YAMLError) -> str:
+    """Where and what, in one line."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return str(error).replace("\n", " ")
+    return (
+        f"line {mark.line + 1}, column {mark.column + 1}: {getattr(error, 'problem', None) or 'not readable'}"
+    )
 
 
 def _lay_over(values: dict[str, Any], settings: Mapping[str, Any]) -> None:
@@ -290,7 +321,7 @@ def _completed(kind: Any, values: Mapping[str, Any], where: str) -> dict[str, An
     complete = {}
     for key, value in values.items():
         if key not in fields:
-            raise ConfigError(f"{where}: unknown key {key!r}; {did_you_mean(str(key), fields)}")
+            raise ConfigError(f"{where}: unknown key {key!r}; {_nearest(str(key), hints)}")
         part = _dataclass_in(hints[key])
         if part is not None and isinstance(value, Mapping):
             default = fields[key].default_factory
@@ -301,6 +332,13 @@ def _completed(kind: Any, values: Mapping[str, Any], where: str) -> dict[str, An
             value = _named_parts(hints[key], value, f"{where}: {key}")
         complete[key] = value
     return complete
+
+
+def _nearest(key: str, hints: Mapping[str, Any]) -> str:
+    """Where the key stands, if it is one of a part's; else the nearest one."""
+    parts = {name: part for name in hints if (part := _dataclass_in(hints[name])) is not None}
+    homes = [name for name, part in parts.items() if key in {f.name for f in dataclasses.fields(part)}]
+    return f"did you mean {homes[0] + '.' + key!r}?" if homes else did_you_mean(key, hints)
 
 
 def _named_parts(kind: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -45,6 +45,17 @@ def store_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{DEFAULT_STORE.resolve() / 'mlflow.db'}"
 
 
+def shown_by() -> str:
+    """How to look at the store, in words."""
+    uri = store_uri()
+    if local_file(uri) is None:
+        return f"{without_password(uri)} shows it"
+    # In a checkout, which is where its pages are started without a word more.
+    if Path("run.py").is_file() and uri == f"{_SQLITE}{DEFAULT_STORE.resolve() / 'mlflow.db'}":
+        return "make ui shows it"
+    return f"mlflow ui --backend-store-uri {uri} shows it"
+
+
 def local_file(uri: str) -> Path | None:
     """The file of a SQLite store; None for a server."""
     return Path(uri.removeprefix(_SQLITE).partition("?")[0]) if uri.startswith(_SQLITE) else None

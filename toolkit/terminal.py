@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,13 +63,38 @@ def needed_url(redis_url: str | None) -> str:
     return redis_url
 
 
-def load(name: str, part: str, words: tuple[str, ...], settings: dict[str, Any] | None = None) -> Experiment:
+@contextmanager
+def doing(what: str) -> Iterator[None]:
+    """Say what takes a while: a spinner on a terminal, a line elsewhere."""
+    if err.is_terminal:
+        with err.status(what):
+            yield
+        return
+    err.print(what, highlight=False, soft_wrap=True)
+    yield
+
+
+def load(
+    name: str,
+    part: str,
+    words: tuple[str, ...],
+    settings: dict[str, Any] | None = None,
+    also: tuple[str, ...] = (),
+) -> Experiment:
     """The experiment from a YAML file, KEY=VALUE words and the command's own options.
 
+    Args:
+        name: of an experiment that has no file.
+        part: what the command reads of it; it has to be there.
+        words: at most one file, and settings.
+        settings: of the part, from options; None for a command that needs a file.
+        also: other parts that the command needs.
+
     Raises:
-        ConfigError: two files, none where there has to be one, or what is in it is not right.
+        ConfigError: two files, none where there has to be one, what is in it is not right, a part is missing,
+            or a setting is of a part that the command does not read.
     """
-    from toolkit.experiment import load_experiment
+    from toolkit.experiment import PARTS, load_experiment
 
     files = [word for word in words if "=" not in word]
     if len(files) > 1:
@@ -75,7 +102,19 @@ def load(name: str, part: str, words: tuple[str, ...], settings: dict[str, Any] 
     laid_over: dict[str, Any] | None = None if settings is None else {part: settings}
     if laid_over is not None and not files:
         laid_over["name"] = name
-    return load_experiment(files[0] if files else None, [word for word in words if "=" in word], laid_over)
+    overrides = [word for word in words if "=" in word]
+    read = (part, *also)
+    for word in overrides:
+        key = word.partition("=")[0]
+        if key.partition(".")[0] in PARTS and key.partition(".")[0] not in read:
+            raise ConfigError(f"{word} has no effect here: toolkit {name} reads {' and '.join(read)} alone")
+    experiment = load_experiment(files[0] if files else None, overrides, laid_over)
+    for one in read:
+        if getattr(experiment, one) is None:
+            raise ConfigError(
+                f"experiment {experiment.name!r} has no part {one!r}, which toolkit {name} needs"
+            )
+    return experiment
 
 
 def new_folder(kind: str) -> Path:
@@ -86,9 +125,11 @@ def new_folder(kind: str) -> Path:
 
 
 def print_run(run_id: str | None) -> None:
-    """Say where a run is recorded."""
+    """Say where a run is recorded, and how to look at it."""
     if run_id:
-        out.print(f"MLflow run: {run_id} (make ui shows it)", highlight=False, soft_wrap=True)
+        from toolkit.mlflow_store import shown_by
+
+        out.print(f"MLflow run: {run_id} ({shown_by()})", highlight=False, soft_wrap=True)
 
 
 def write_json(path: Path | None, values: Any) -> None:
