@@ -36,7 +36,7 @@ class LiveConfig:
         detector: "yunet", "ours", "haar", or "auto": YuNet where its file can be had, else ours.
         detector_longest_side_px: pictures are shrunk to this before faces are looked for.
         detector_looks_twice: ours is asked again about what may be a face, drawn large: it finds more and is
-            wrong less, and takes up to twice the time. Others look once.
+            wrong less, and takes twice the time, three times in a crowd. Others look once.
         person_detector: "yolox" looks for bodies too: people whose face is too small or turned away are
             followed and counted; "none" looks for faces alone.
         person_detector_longest_side_px: pictures are shrunk to this before bodies are looked for; a multiple

@@ -276,6 +276,8 @@ def test_threads_may_search_at_the_same_time(network: DetectorNetwork) -> None:
 def test_what_cannot_be_searched_or_set_is_refused(network: DetectorNetwork) -> None:
     with pytest.raises(ShapeError, match="float64"):
         finder(network)([np.zeros((40, 40, 3))])
+    with pytest.raises(ShapeError, match=r"some pixels, got \(0, 5, 3\)"):
+        finder(network)([np.zeros((0, 5, 3), np.uint8)])
     with pytest.raises(ConfigError, match="score_threshold"):
         finder(network, score_threshold=0.0)
     with pytest.raises(ConfigError, match="batch_size"):

@@ -180,6 +180,39 @@ def test_a_box_that_reaches_beyond_the_picture_is_clipped_to_it(finder: Callable
     assert face.box_xyxy[2:] == (90, 80)
 
 
+def test_at_the_edge_of_the_picture_boxes_are_compared_as_far_as_it_reaches() -> None:
+    image = with_a_face(0, 80, 28)
+    # Half a face, as the first look told it; the second one sees where the whole would end.
+    close = draw_close([image], [image], [np.array([[0, 80, 14, 108]], np.float32)])
+    corner, factor = np.tile(close.corners[0], 2), np.tile(close.factors[0], 2)
+    in_square = (np.array([-14, 80, 14, 108]) - corner) / factor
+
+    [logit], [found] = tell_again(*answers(tuple(in_square), 2.5), close)
+
+    assert logit == 2.5
+    np.testing.assert_allclose(found, [0, 80, 14, 108], atol=0.7)
+
+
+def test_many_candidates_are_asked_in_batches(
+    finder: Callable[..., FaceFinder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.models.detector.finder._SQUARES_A_PICTURE", 2)
+    find, sizes = finder(1.0, 3.0, batch_size=1), []
+    asked = find.runtime_for
+
+    def noted(size_hw: tuple[int, int]) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        def run(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            sizes.append((size_hw[0], len(pictures)))
+            return asked(size_hw)(pictures)
+
+        return run
+
+    monkeypatch.setattr(find, "runtime_for", noted)
+
+    assert all(len(faces) == 1 for faces in find([IMAGE] * 5))
+    assert [count for side, count in sizes if side == SIDE_PX] == [2, 2, 1]
+
+
 def test_pictures_without_a_candidate_stand_among_those_that_have_one() -> None:
     empty = np.zeros((0, 4), np.float32)
 

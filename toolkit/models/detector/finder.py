@@ -18,13 +18,15 @@ from toolkit.models.detector.int8 import RUNTIME, DetectorInt8Runtime, can_run, 
 from toolkit.models.detector.second_look import FROM_LOGIT, SIDE_PX, draw_close, tell_again
 from toolkit.models.predictor import pick_device
 from toolkit.models.runtime import Runtime, open_runtime
-from toolkit.models.runtimes.base import usable_threads
+from toolkit.models.runtimes.base import Outputs, usable_threads
 from toolkit.models.runtimes.by_size import RuntimesBySize
 from toolkit.records import Detection, Pixels
 
 _logger = logging.getLogger(__name__)
 
 SMALLEST_SIDE_PX = 32
+
+_SQUARES_A_PICTURE = 16
 
 _Candidates = tuple[np.ndarray, np.ndarray]
 """(K, 4) float32, boxes in pixels of what is looked at; (K,), logits of their probability."""
@@ -199,11 +201,17 @@ class FaceFinder:
             return list(found)
         worth_it = [boxes[:count] for (boxes, _), count in zip(found, counts, strict=True)]
         close = draw_close(images, pictures, worth_it)
-        logits, told = self.runtime_for((SIDE_PX, SIDE_PX))(close.drawn)
+        logits, told = self._asked_again(close.drawn)
         again, boxes_again = tell_again(self._calibrated(logits), told, close)
         ends = np.cumsum(counts)[:-1]
         told_again = zip(found, np.split(boxes_again, ends), np.split(again, ends), strict=True)
         return [self._joined(*of_picture) for of_picture in told_again]
+
+    def _asked_again(self, drawn: np.ndarray) -> Outputs:
+        """The network's answers, in batches of as many pixels as those of the first look, about."""
+        run, size = self.runtime_for((SIDE_PX, SIDE_PX)), self._batch_size * _SQUARES_A_PICTURE
+        answers = [run(drawn[start : start + size]) for start in range(0, len(drawn), size)]
+        return tuple(np.concatenate(column) for column in zip(*answers, strict=True))
 
     def _joined(self, first: _Candidates, boxes_again: np.ndarray, again: np.ndarray) -> _Candidates:
         boxes, logits = first
@@ -232,8 +240,10 @@ class FaceFinder:
 
 def _shrunk(image: np.ndarray, longest_side_px: int | None) -> np.ndarray:
     """The picture as it is searched."""
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ShapeError(f"an image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ShapeError(
+            f"an image must be (H, W, 3) uint8 with some pixels, got {image.shape} {image.dtype}"
+        )
     height, width = image.shape[:2]
     scale = 1.0 if longest_side_px is None else min(1.0, longest_side_px / max(height, width))
     # A sliver still gets one place of the coarsest grid.

@@ -36,12 +36,14 @@ class Close(NamedTuple):
         drawn: (K, SIDE_PX, SIDE_PX, 3), uint8, BGR; black where the picture ends.
         corners: (K, 2): left and top edge of what was drawn, in pixels of the image; may lie outside it.
         factors: (K, 2): pixels of the image per pixel drawn, across and down.
+        ends: (K, 4): right and lower edge of the image, twice.
     """
 
     boxes_xyxy: np.ndarray
     drawn: np.ndarray
     corners: np.ndarray
     factors: np.ndarray
+    ends: np.ndarray
 
 
 def draw_close(
@@ -57,7 +59,8 @@ def draw_close(
     owners = np.repeat(np.arange(len(images)), [len(of_image) for of_image in boxes])
     boxes_xyxy = np.concatenate(boxes)
     sizes_wh = np.array([_size_wh(picture) for picture in pictures])
-    growth = sizes_wh / [image.shape[1::-1] for image in images]
+    ends = np.array([image.shape[1::-1] for image in images])
+    growth = sizes_wh / ends
     # Of a large one the picture has more than is drawn, and reading it would cost as much as the search.
     is_small = _squares(boxes_xyxy)[:, 2] < SIDE_PX
     factors = np.where(is_small[:, None], growth[owners], 1.0)
@@ -67,7 +70,8 @@ def draw_close(
         drawn, squares.tolist(), owners.tolist(), is_small.tolist(), strict=True
     ):
         _draw(one, square, pictures[owner] if is_one_small else images[owner])
-    return Close(boxes_xyxy, drawn, squares[:, :2] / factors, squares[:, 2:] / SIDE_PX / factors)
+    corners, scales = squares[:, :2] / factors, squares[:, 2:] / SIDE_PX / factors
+    return Close(boxes_xyxy, drawn, corners, scales, np.tile(ends[owners], 2))
 
 
 def tell_again(score_logits: np.ndarray, told: np.ndarray, close: Close) -> tuple[np.ndarray, np.ndarray]:
@@ -85,7 +89,7 @@ def tell_again(score_logits: np.ndarray, told: np.ndarray, close: Close) -> tupl
     count = len(close.drawn)
     in_square = decode(told[:, _AROUND].reshape(-1, 4), np.tile(_AROUND, count), (SIDE_PX, SIDE_PX))
     factors, corners = (np.tile(of_axes[:, None], 2) for of_axes in (close.factors, close.corners))
-    found = in_square.reshape(count, -1, 4) * factors + corners
+    found = np.clip(in_square.reshape(count, -1, 4) * factors + corners, 0, close.ends[:, None])
     is_same = overlap(found, close.boxes_xyxy[:, None]) > _SAME_IOU
     logits = np.where(is_same, score_logits[:, _AROUND], _NO_FACE_LOGIT)
     row, best = np.arange(count), logits.argmax(axis=1)
