@@ -18,10 +18,20 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+_WHICH_OF_A_METRIC = re.compile(r"([./]p\d+|_now)+$")
+"""Ends of metric names that say which percentile it is, or of when, and nothing of what is measured."""
+
+_RATE = re.compile(r"per_(\w+_)?s$")
+
 _SMALLER_IS_BETTER = re.compile(
-    r"(_ms|(?<!per)_s|_mb|loss|mae_years|error|ece|nll|brier|skipped|failed|gap.*|fall)$"
+    r"(^|[/._])("
+    r"s|seconds|(ms|us)(_per_\w+|_cpu)?|mb|cores_used|cores_busy|parameters|"
+    r"loss|error|mae(_\w+)?|ece|nll|brier|gap(_\w+)?|fall|"
+    r"skipped|failed|missing|dropped(_fraction)?|unanswered|mailboxes|frames_in_hand|queue/crops|"
+    r"false_\w+|flips_per_track|identity_switches|p99_vs_\w+"
+    r")$"
 )
-"""Ends of metric names of which less is more."""
+"""Last words of metric names of which less is more."""
 
 _PARAM, _SYSTEM = "params.", "system/"
 _PAGE = 1000
@@ -109,8 +119,9 @@ def _ranks(names: pd.Index) -> np.ndarray:
 
 
 def smaller_is_better(metric: str) -> bool:
-    """What its name says: of times, errors and losses less is better, of all else more."""
-    return _SMALLER_IS_BETTER.search(metric) is not None
+    """What its name says: of times, costs, errors and what is lost less is better, of all else more."""
+    measured = _WHICH_OF_A_METRIC.sub("", metric)
+    return _RATE.search(measured) is None and _SMALLER_IS_BETTER.search(measured) is not None
 
 
 def best_runs(runs: pd.DataFrame, metric: str, lowest: bool | None = None) -> pd.DataFrame:
@@ -186,6 +197,8 @@ def metric_history(run_id: str, prefix: str = "") -> pd.DataFrame:
 def camera_history(run_id: str) -> pd.DataFrame:
     """What became of the frames of each camera of a live run, interval by interval.
 
+    A camera that is taken away and added again counts from 0 again, and has no interval in between.
+
     Returns:
         Columns ``camera, from_s, to_s``, and ``read, analysed, skipped, failed`` frames between them.
 
@@ -198,12 +211,17 @@ def camera_history(run_id: str) -> pd.DataFrame:
     if counted.empty:
         return pd.DataFrame(columns=["camera", "from_s", "to_s", *_COUNTS])
     # The last record of a run and that of its last second may bear the same second.
-    totals = counted.pivot_table(index=["camera", "step"], columns="count", values="value", aggfunc="max")
+    totals = counted.pivot_table(index=["camera", "step"], columns="count", values="value", aggfunc="last")
     totals = totals.reindex(columns=list(_COUNTS)).fillna(0.0)
-    grown = totals.groupby("camera").diff().fillna(totals)
-    ends = totals.index.get_level_values("step").to_series(index=totals.index).astype(float)
-    begins = ends.groupby("camera").shift(fill_value=0.0)
-    frame = grown.assign(from_s=begins, to_s=ends).reset_index("camera").reset_index(drop=True)
+    # Each record has all cameras of its time: one that is missing from the record before began since then.
+    steps = np.unique(history["step"])
+    before = dict(zip(steps, [0, *steps[:-1]], strict=True))
+    ends = totals.index.get_level_values("step").to_series(index=totals.index)
+    begins = ends.map(before)
+    grown = totals.groupby("camera").diff()
+    is_new = (ends.groupby("camera").shift() != begins) | (grown < 0).any(axis=1)
+    frame = grown.mask(is_new, totals).assign(from_s=begins.astype(float), to_s=ends.astype(float))
+    frame = frame.reset_index("camera").reset_index(drop=True)
     return frame[["camera", "from_s", "to_s", *_COUNTS]].rename_axis(columns=None)
 
 
