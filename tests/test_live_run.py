@@ -15,6 +15,7 @@ from toolkit.live.pipeline import LivePipeline
 from toolkit.live.zones import LineConfig, ZoneConfig
 from toolkit.live_run import LiveRun, run_live
 from toolkit.notebook.runs import newest_runs
+from toolkit.run_frames import metric_history
 
 
 @pytest.fixture
@@ -116,6 +117,21 @@ def test_a_run_whose_pictures_cannot_be_saved_is_recorded_without_them(tmp_path,
     assert report.pictures == {}
     assert report.statistics["cameras"]["door"]["analysed"] == 3
     assert newest_runs()["status"].tolist() == ["FINISHED"]
+
+
+def test_the_latency_of_each_second_is_recorded_and_none_where_nothing_came(tmp_path, new_store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", new_store(tmp_path))
+    make = fake_street(door=[[*[picture(1)] * 3, threading.Event()]])
+    run = LiveRun(Experiment("held", live=LiveConfig({"door": "door"})), tmp_path, make=make)
+
+    run.start()
+    while run.elapsed_s < 2.5:
+        run.wait(0.05)
+    report = run.finish()
+
+    history = metric_history(report.statistics["mlflow_run_id"], "live/latency_p50_ms").groupby("metric")
+    assert len(history.get_group("live/latency_p50_ms_now")) == 1, "three pictures in the first second"
+    assert len(history.get_group("live/latency_p50_ms")) == 3, "each second, and the end"
 
 
 def test_zones_and_lines_are_counted_recorded_and_drawn(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ import numpy as np
 from toolkit.errors import ConfigError, SourceError
 from toolkit.experiment import Experiment, LiveConfig, as_plain, as_yaml
 from toolkit.live.events import EventLog
-from toolkit.live.listeners import BestPictures, LabelLog
+from toolkit.live.listeners import BestPictures, LabelLog, NewestLatencies
 from toolkit.live.overlay import draw_zones
 from toolkit.live.people_counter import PeopleCounter
 from toolkit.live.picture import annotate, encode_jpeg
@@ -101,9 +101,10 @@ class LiveRun:
         self._blur_faces = blur_faces
         self._best = BestPictures()
         self._labels = LabelLog()
+        self._latencies = NewestLatencies()
         self._counter = PeopleCounter(experiment.live.zones, experiment.live.lines, experiment.live.count)
         self._resources = ResourceMeter()
-        own = (self._best, self._labels, self._counter)
+        own = (self._latencies, self._best, self._labels, self._counter)
         self._pipeline = make(experiment.live, (*own, *listeners))
         self._steering = Steering(self._pipeline, experiment.live, load, self._counter.watch)
 
@@ -212,6 +213,7 @@ class LiveRun:
             "live/cpu_cores_used_now": statistics["resources"]["cpu_cores_used"],
         }
         now |= {f"live/{c}/fps_now": v["frames_per_s_now"] for c, v in statistics["cameras"].items()}
+        now |= {f"live/latency_{name}_ms_now": value for name, value in self._latencies.take_ms().items()}
         self._record.log_metrics(live_metrics(statistics) | now, step=round(self.elapsed_s))
 
     def _save_pictures(self) -> dict[str, Path]:

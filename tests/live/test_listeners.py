@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from fakes import picture
 
-from toolkit.live.listeners import LabelLog
+from toolkit.live.listeners import LabelLog, NewestLatencies
 from toolkit.records import Frame, FrameResult, Prediction, Track
 
 
@@ -47,3 +48,17 @@ def test_people_who_left_are_forgotten_and_those_who_stayed_are_not_noted_twice(
 
     assert len(log._last) <= 1001
     assert [row["track_id"] for row in log.rows()][-2:] == [4998, 4999]
+
+
+def test_a_latency_that_changes_is_seen_at_the_next_look():
+    latencies = NewestLatencies()
+
+    looks = []
+    for late_s in (0.05, 1.0, 0.05):
+        for number in range(25):
+            latencies(FrameResult(Frame("cam", number, 0.0, picture()), (), finished_at=late_s))
+        looks.append(latencies.take_ms())
+
+    assert [look["p50"] for look in looks] == [pytest.approx(ms, rel=0.01) for ms in (50, 1000, 50)]
+    assert looks[2]["p99"] < 51, "what was late before is over"
+    assert latencies.take_ms() == {"p50": None, "p95": None, "p99": None}

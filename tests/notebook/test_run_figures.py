@@ -50,6 +50,21 @@ def test_latency_has_a_line_for_each_percentile():
 
     lines = {line.get_label(): line.get_ydata().tolist() for line in axes.lines}
     assert lines == {"p50": [51, 52], "p99": [100, 101]}
+    assert axes.get_ylabel() == "ms from capture to result, since the start"
+
+
+def test_the_latency_of_each_second_is_drawn_with_a_gap_where_no_result_came():
+    now = {1: 50.0, 2: 50.0, 4: 1000.0}
+    rows = [("live/latency_p50_ms", step, step, 50.0) for step in (1, 2, 3, 4)]
+    rows += [("live/latency_p50_ms_now", step, step, value) for step, value in now.items()]
+    history = pd.DataFrame(rows, columns=["metric", "step", "time_s", "value"])
+
+    [axes] = latency_over_time(history).axes
+
+    [line] = axes.lines
+    assert {step: value for step, value in line.get_xydata().tolist() if value == value} == now
+    assert len(line.get_xydata()) == 4, "the third second has no value"
+    assert axes.get_ylabel() == "ms from capture to result"
 
 
 def test_the_band_of_a_camera_is_cut_by_what_became_of_its_frames():

@@ -1,4 +1,4 @@
-"""What listens to the street: the newest results, labels over time, one good picture a camera."""
+"""What listens to the street: newest results and how late they are, labels over time, a picture a camera."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections import deque
 from typing import Any
 
 from toolkit.records import FrameResult, Track
+from toolkit.stats import LatencyMeter
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,23 @@ class LatestResults:
     def get(self, camera: str) -> FrameResult | None:
         """The newest result of that camera; None before the first."""
         return self._by_camera.get(camera)
+
+
+class NewestLatencies:
+    """How late the results were that came since the last look."""
+
+    def __init__(self) -> None:
+        self._meter = LatencyMeter()
+
+    def __call__(self, result: FrameResult) -> None:
+        """Measure it."""
+        self._meter.add(result.latency_s)
+
+    def take_ms(self) -> dict[str, float | None]:
+        """``{"p50", "p95", "p99"}`` in milliseconds of these, and begin anew; None where none came."""
+        # Without a lock, which results would wait for: one that comes just now may be left out.
+        meter, self._meter = self._meter, LatencyMeter()
+        return meter.snapshot_ms()
 
 
 class BestPictures:

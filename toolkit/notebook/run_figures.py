@@ -61,21 +61,29 @@ def _with_direction(metric: str) -> str:
 
 
 def latency_over_time(history: pd.DataFrame) -> Figure:
-    """Median, 95th and 99th percentile of a live run's latency as it went on.
+    """Median, 95th and 99th percentile of a live run's latency, second by second; a gap where no result came.
+
+    Runs recorded before there were such figures show those of all results since the start.
 
     Args:
-        history: of :func:`toolkit.run_frames.metric_history`, with the metrics ``live/latency_p50_ms`` and
-            so on.
+        history: of :func:`toolkit.run_frames.metric_history`, with the metrics ``live/latency_p50_ms``,
+            ``live/latency_p50_ms_now`` and so on.
     """
-    figure, axes = empty_figure(
-        "How late results were", "seconds since the start", "ms from capture to result"
-    )
-    named = history["metric"].str.extract(r"^live/latency_(p\d+)_ms$")[0]
-    for number, (percentile, points) in enumerate(history.groupby(named)):
+    parts = history["metric"].str.extract(r"^live/latency_(?P<percentile>p\d+)_ms(?P<when>_now)?$")
+    named = history.join(parts).dropna(subset=["percentile"])
+    shown = of_now = named.dropna(subset=["when"])
+    late = "ms from capture to result"
+    if of_now.empty:
+        shown, late = named, f"{late}, since the start"
+    figure, axes = empty_figure("How late results were", "seconds since the start", late)
+    steps = np.unique(named["step"])
+    for number, (percentile, points) in enumerate(shown.groupby("percentile")):
         colour = COLOURS[number % len(COLOURS)]
-        axes.plot(points["step"], points["value"], color=colour, label=percentile, linewidth=1.8)
+        values = points.drop_duplicates("step", keep="last").set_index("step")["value"].reindex(steps)
+        # The dots are as wide as the line: a second between two without results has no line.
+        axes.plot(steps, values, ".-", color=colour, label=percentile, linewidth=1.8, markersize=3.6)
     axes.set_ylim(bottom=0)
-    if named.notna().any():
+    if len(shown):
         legend_beside(axes)
     return figure
 
