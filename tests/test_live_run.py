@@ -104,7 +104,9 @@ def test_a_store_that_never_answers_takes_no_frame_from_the_street(tmp_path, mon
     assert list((tmp_path / "runs").glob("unsent-held-*.jsonl"))
 
 
-def test_a_run_whose_pictures_cannot_be_saved_is_recorded_without_them(tmp_path, new_store, monkeypatch):
+def test_a_run_whose_pictures_cannot_be_saved_is_recorded_without_them(
+    tmp_path, new_store, monkeypatch, caplog
+):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", new_store(tmp_path))
     (tmp_path / "pictures").write_text("no folder")
     make = fake_street(door=[[picture(1)] * 3])
@@ -115,6 +117,9 @@ def test_a_run_whose_pictures_cannot_be_saved_is_recorded_without_them(tmp_path,
     report = finished(run)
 
     assert report.pictures == {}
+    [told] = [r for r in caplog.records if "leaves no sample picture: " in r.message]
+    assert "Not a directory" in told.message
+    assert told.exc_info is None
     assert report.statistics["cameras"]["door"]["analysed"] == 3
     assert newest_runs()["status"].tolist() == ["FINISHED"]
 

@@ -223,8 +223,10 @@ class LiveRun:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(encode_jpeg(self.picture(result, self._blur_faces), quality=90))
+            except OSError as error:
+                logger.error("camera %s leaves no sample picture: %s", camera, error)
             except Exception:
-                # A full disk, or a model of the user's whose answers cannot be drawn.
+                # A model of the user's whose answers cannot be drawn.
                 logger.exception("camera %s leaves no sample picture", camera)
             else:
                 pictures[camera] = path
