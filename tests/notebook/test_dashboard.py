@@ -12,7 +12,7 @@ from waiting import wait_until
 
 from toolkit.errors import ConfigError, SourceError
 from toolkit.experiment import Experiment, LiveConfig
-from toolkit.live.pipeline import LivePipeline
+from toolkit.live.pipeline import LivePipeline, PipelineConfig
 from toolkit.live.zones import ZoneConfig
 from toolkit.notebook.controls import Controls
 from toolkit.notebook.dashboard import LiveDashboard
@@ -176,7 +176,7 @@ def test_the_numbers_of_stages_zones_and_the_machine_are_shown(dashboard):
 
     panel = board.panel
     assert "<th>detect</th>" in panel.stages_html.value
-    assert "<th>door, till</th>" in panel.places_html.value
+    assert "<th>door, zone till</th>" in panel.places_html.value
     assert "NA" not in panel.places_html.value
     assert " cores, " in panel.machine_html.value
     assert "the recording is over" in panel.table_html.value
@@ -327,6 +327,16 @@ def test_the_camera_somebody_chose_stays_chosen_while_others_come_and_go(monkeyp
     assert [names >= {"_options_labels", "index"} for names in sent] == [True]
     controls.show(LiveConfig({"late": "late.mp4"}))
     assert controls.camera_menu.value == "late"
+
+
+def test_what_is_beyond_a_widgets_limit_was_not_changed_by_anybody():
+    street = PipelineConfig(batch_size=5000, search_every=2000)
+    controls = Controls(LiveConfig({"door": "door.mp4"}, pipeline=street))
+    assert controls.asked() == {}
+
+    controls.box.children[0].children[1].children[0].children[3].value = 50.0
+
+    assert controls.asked() == {"max_wait_s": 0.05}
 
 
 def test_settings_are_changed_while_a_run_is_on_and_the_next_begins_with_them(dashboard):

@@ -68,9 +68,19 @@ def test_stages_and_places_have_a_row_each():
     statistics = {"stages": {"detect": stage}, "cameras": {"door": places, "hall": lines}}
 
     assert stage_table(statistics).loc["detect"].tolist() == [3, 20.0, 19.0, 25.0, 30.0]
-    assert place_table(statistics).loc["door, till", "inside"] == 1
-    assert place_table(statistics).loc["hall, gate", "to right"] == 5
+    assert place_table(statistics).loc["door, zone till", "inside"] == 1
+    assert place_table(statistics).loc["hall, line gate", "to right"] == 5
     assert place_table({"cameras": {}}).empty
+
+
+def test_a_zone_and_a_line_of_one_name_have_a_row_each():
+    zone = {"inside": 1, "entered": 2, "left": 1, "persons": 2}
+    places = {"zones": {"gate": zone}, "lines": {"gate": {"to_left": 4, "to_right": 5}}}
+
+    table = place_table({"cameras": {"door": places}})
+
+    assert table["entered"].dropna().to_dict() == {"door, zone gate": 2}
+    assert table["to left"].dropna().to_dict() == {"door, line gate": 4}
 
 
 def test_a_recorded_run_is_read_back(tmp_path, monkeypatch, new_store):
@@ -96,3 +106,15 @@ def test_the_newest_runs_come_first(tmp_path, monkeypatch, new_store):
         RunRecord("live", name, {}).close()
 
     assert newest_runs(2).index.tolist() == ["three", "two"]
+
+
+def test_an_experiment_whose_runs_are_gone_has_an_empty_table(tmp_path, monkeypatch, new_store):
+    from mlflow import MlflowClient
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", new_store(tmp_path))
+    MlflowClient().create_experiment("live")
+
+    table = newest_runs()
+
+    assert table.empty
+    assert list(table.columns[:2]) == ["run_id", "status"]

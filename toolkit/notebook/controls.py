@@ -31,7 +31,7 @@ class Controls:
     """
 
     def __init__(self, live: LiveConfig) -> None:
-        self._live = live
+        self._shown: dict[str, Any] = {}
         self.start_button = _button("Start", "play", "success", "Begin a run, recorded in MLflow")
         self.stop_button = _button("Stop", "stop", "danger", "End the run and record it")
         self.blur_toggle = widgets.ToggleButton(
@@ -76,16 +76,16 @@ class Controls:
 
     def show(self, live: LiveConfig) -> None:
         """Show the settings that are in force."""
-        self._live = live
         if tuple(self.camera_menu.options) != tuple(live.cameras):
             self._offer(tuple(live.cameras))
         for name, value in _in_force(live).items():
             self._settings[name].value = value
+        # A widget shows its limit in place of what is beyond it; that is no wish of anybody's.
+        self._shown = {name: widget.value for name, widget in self._settings.items()}
 
     def asked(self) -> dict[str, Any]:
         """The settings that somebody has changed, by the names of :func:`with_settings`."""
-        before = _in_force(self._live)
-        changed = {n: widget.value for n, widget in self._settings.items() if widget.value != before[n]}
+        changed = {n: w.value for n, w in self._settings.items() if w.value != self._shown[n]}
         if "max_wait_ms" in changed:
             changed["max_wait_s"] = changed.pop("max_wait_ms") / 1000
         return changed

@@ -80,11 +80,13 @@ def place_table(statistics: Mapping[str, Any]) -> pd.DataFrame:
     """One row a zone or line: who is inside, and who went where.
 
     Returns:
-        Index: camera and name; columns ``inside, entered, left, persons`` of zones, ``to left, to right`` of
-        lines; missing where it makes no sense.
+        Index: camera, kind and name, such as ``door, zone till``; columns ``inside, entered, left, persons``
+        of zones, ``to left, to right`` of lines; missing where it makes no sense.
     """
     rows = {
-        f"{camera}, {name}": {key.replace("_", " "): count for key, count in counts.items()}
+        f"{camera}, {kind.removesuffix('s')} {name}": {
+            key.replace("_", " "): count for key, count in counts.items()
+        }
         for camera, values in statistics["cameras"].items()
         for kind in ("zones", "lines")
         for name, counts in values[kind].items()
@@ -136,15 +138,14 @@ def newest_runs(count: int = 5) -> pd.DataFrame:
     """
     client = _client()
     experiment = client.get_experiment_by_name("live")
-    if experiment is None:
-        return pd.DataFrame(columns=["run_id", "status"])
-    columns = ("live/fps", "live/latency_p50_ms", "live/latency_p99_ms", "live/persons")
+    found = [] if experiment is None else client.search_runs([experiment.experiment_id], max_results=count)
+    figures = ("live/fps", "live/latency_p50_ms", "live/latency_p99_ms", "live/persons")
     rows = [
-        {"run": run.info.run_name, "run_id": run.info.run_id, "status": run.info.status}
-        | {name: run.data.metrics.get(name) for name in columns}
-        for run in client.search_runs([experiment.experiment_id], max_results=count)
+        (run.info.run_name, run.info.run_id, run.info.status, *map(run.data.metrics.get, figures))
+        for run in found
     ]
-    return pd.DataFrame(rows).set_index("run").rename_axis(index=None, columns="run")
+    frame = pd.DataFrame(rows, columns=["run", "run_id", "status", *figures])
+    return frame.set_index("run").rename_axis(index=None, columns="run")
 
 
 def _client() -> MlflowClient:
