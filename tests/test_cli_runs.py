@@ -5,6 +5,7 @@ import sys
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from toolkit.cli import main
 from toolkit.tracking import RunRecord
@@ -118,3 +119,21 @@ def test_a_mistake_ends_in_one_line(run, words, said):
     assert code == 1
     assert said in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("words", [["list"], ["best", "eval/gender_accuracy"]])
+def test_on_a_narrow_terminal_names_ids_and_figures_are_whole(run, monkeypatch, new_store, tmp_path, words):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", new_store(tmp_path))
+    name = "small-sweep: backbone=resnet10t, image_px=32-20261124-060304"
+    record = RunRecord("evaluate", name, {})
+    record.log_metrics({"eval/gender_accuracy": 0.912, "eval/age_mae_years": 5.25})
+    run_id = record.close()
+
+    monkeypatch.setattr("toolkit.cli_runs.out", Console(width=80))
+    _, said, _ = run(*words)
+
+    header, of_run, figures = (line.rstrip() for line in said.splitlines())
+    assert header.split()[:2] == ["run", "id"]
+    assert of_run.startswith(f"{name}  {run_id[:8]}")
+    assert figures.startswith("  eval/gender_accuracy 0.912")
+    assert max(map(len, (of_run, figures))) <= 80

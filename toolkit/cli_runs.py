@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.table import Table
 
 from toolkit.errors import ConfigError
@@ -28,6 +30,13 @@ _HEADLINES = (
     "eval/age_mae_years",
 )
 """Metrics shown in a list of runs, where any of them has one."""
+
+_COLUMNS = ("run", "id", "experiment", "status", "started", "s")
+_GIVEN_UP = ("experiment", "status", "s", "started")
+"""Columns that a list leaves out where a terminal is too narrow, the first one first."""
+
+_WIDE = 110
+"""Columns of a terminal from which on the figures stand beside the runs."""
 
 _FIGURE_ENDINGS = (".png", ".svg", ".pdf")
 
@@ -217,24 +226,59 @@ def _writer(path: Path) -> Callable[[pd.DataFrame], None]:
 
 
 def _print_runs(frame: pd.DataFrame, metrics: list[str]) -> None:
+    rows = [_words(str(run_id), row) for run_id, row in frame.iterrows()]
+    figures = [
+        [f"{name} {text}" for name in metrics if (text := _text(row[name]))] for _, row in frame.iterrows()
+    ]
+    if out.width < _WIDE:
+        _print_narrow(rows, figures)
+        return
     table = Table(box=SIMPLE_HEAD)
     table.add_column("run", overflow="fold", max_width=30)
-    for title in ("id", "experiment", "status", "started", "s"):
+    for title in _COLUMNS[1:]:
         table.add_column(title, no_wrap=True, justify="right" if title == "s" else "left")
     table.add_column("figures", overflow="fold")
-    for run_id, row in frame.iterrows():
-        started = row["started"].tz_convert(None).strftime("%m-%d %H:%M")
-        words = (
-            row["run"],
-            str(run_id)[:8],
-            row["experiment"],
-            row["status"],
-            started,
-            _text(row["seconds"]),
-        )
-        figures = [f"{name} {text}" for name in metrics if (text := _text(row[name]))]
-        table.add_row(*map(plain, words), ", ".join(figures))
+    for row, of_run in zip(rows, figures, strict=True):
+        table.add_row(*map(plain, row.values()), ", ".join(of_run))
     out.print(table)
+
+
+def _words(run_id: str, row: pd.Series) -> dict[str, str]:
+    """What a list says of a run, by column."""
+    started = row["started"].tz_convert(None).strftime("%m-%d %H:%M")
+    words = (row["run"], run_id[:8], row["experiment"], row["status"], started, _text(row["seconds"]))
+    return dict(zip(_COLUMNS, words, strict=True))
+
+
+def _print_narrow(rows: list[dict[str, str]], figures: list[list[str]]) -> None:
+    """A line for each run, its name and id whole, to be copied; its figures on lines of their own below."""
+    widths = {title: max(map(cell_len, [title, *(row[title] for row in rows)])) for title in _COLUMNS}
+    for title in _GIVEN_UP:
+        if sum(widths.values()) + 2 * (len(widths) - 1) > out.width:
+            del widths[title]
+
+    # A name that is wider than the terminal goes on in the next line, and the others do not keep it company.
+    widths["run"] = min(widths["run"], out.width - widths["id"] - 2)
+
+    def show(words: Mapping[str, str], style: str = "") -> None:
+        cells = (words[title] + " " * (width - cell_len(words[title])) for title, width in widths.items())
+        out.print(plain("  ".join(cells).rstrip()), style=style, highlight=False, soft_wrap=True)
+
+    show({title: title for title in _COLUMNS}, "bold")
+    for row, of_run in zip(rows, figures, strict=True):
+        show(row)
+        # A figure stays beside its name.
+        text = ", ".join(figure.replace(" ", "\N{NO-BREAK SPACE}") for figure in of_run)
+        below = textwrap.fill(
+            text,
+            out.width,
+            initial_indent="  ",
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        if below:
+            out.print(plain(below.replace("\N{NO-BREAK SPACE}", " ")), highlight=False, soft_wrap=True)
 
 
 def _say_unsent() -> None:
