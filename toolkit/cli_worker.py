@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import sys
@@ -28,6 +29,20 @@ _SPEAK_OF_OUTAGES = ("toolkit.work.outage",)
 Told = Callable[[], bool]
 
 
+class _Seconds(click.FloatRange):
+    """A time: a range does not refuse NaN by itself, and what waits for ever cannot be asked for."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The seconds, if they are a finite number within the range."""
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is no number of seconds", param, ctx)
+        return seconds
+
+
+_ABOVE_0_S = _Seconds(0, min_open=True)
+
+
 @click.command()
 @redis_option
 @queue_option
@@ -47,10 +62,16 @@ Told = Callable[[], bool]
     "--retries", type=click.IntRange(0), default=0, show_default=True, help="For tasks whose handler raised."
 )
 @click.option(
-    "--run-limit", "run_limit_s", type=float, metavar="SECONDS", help="End workers that take longer."
+    "--run-limit", "run_limit_s", type=_ABOVE_0_S, metavar="SECONDS", help="End workers that take longer."
 )
 @click.option(
-    "--lease", "lease_s", default=15.0, show_default=True, metavar="SECONDS", help="The same for all users."
+    "--lease",
+    "lease_s",
+    type=_ABOVE_0_S,
+    default=15.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="The same for all users.",
 )
 @click.option(
     "--max-attempts",
@@ -62,6 +83,7 @@ Told = Callable[[], bool]
 @click.option(
     "--stop-timeout",
     "stop_s",
+    type=_Seconds(0),
     default=10.0,
     show_default=True,
     metavar="SECONDS",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -343,7 +344,8 @@ def test_a_forked_child_has_its_own_ids_and_results(queue):
         (lambda q: q.enqueue({"x": object()}), TaskError, r"task\['x'\]"),
         (lambda q: q.enqueue({}, priority="hihg"), ConfigError, "did you mean 'high'"),
         (lambda q: q.enqueue({}, delay_s=-1), ConfigError, "delay_s must be 0 or more"),
-        (lambda q: TaskQueue(lease_s=0), ConfigError, "lease_s"),
+        (lambda q: TaskQueue(lease_s=0), ConfigError, "^lease_s must be above 0, got 0$"),
+        (lambda q: TaskQueue(results_expire_s=math.nan), ConfigError, "^results_expire_s must be above 0"),
         (lambda q: TaskQueue(when_full="drop"), ConfigError, "did you mean 'drop_oldest'"),
         (lambda q: TaskQueue(max_waiting=0), ConfigError, "max_waiting must be at least 1"),
         (lambda q: TaskQueue(url="http://:secret@x"), ConfigError, r"http://\*\*\*@x"),

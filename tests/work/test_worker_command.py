@@ -198,3 +198,21 @@ def test_a_mistake_ends_in_one_line(monkeypatch, capsys, tmp_path, queue, words,
     assert said in err
     assert "secret" not in err
     assert err.splitlines()[-1].startswith("error:")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--lease", "-1"), ("--lease", "0"), ("--run-limit", "0"), ("--stop-timeout", "-1")]
+    + [
+        (option, value) for option in ("--lease", "--run-limit", "--stop-timeout") for value in ("nan", "inf")
+    ],
+)
+def test_a_time_that_is_none_is_refused_by_the_name_of_its_option(monkeypatch, capsys, option, value):
+    command = ["toolkit", "worker", "--redis", "redis://127.0.0.1:9/0", option, value]
+    monkeypatch.setattr(sys, "argv", command)
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == 2
+    assert f"Invalid value for '{option}': {value}" in capsys.readouterr().err

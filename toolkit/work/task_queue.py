@@ -63,8 +63,11 @@ class TaskQueue:
         max_task_bytes: int = MAX_TASK_BYTES,
         results_expire_s: float = 3600.0,
     ) -> None:
-        if not (lease_s > 0 and max_attempts > 0 and max_task_bytes > 0 and results_expire_s > 0):
-            raise ConfigError("lease_s, max_attempts, max_task_bytes and results_expire_s must be above 0")
+        counted = {"lease_s": lease_s, "max_attempts": max_attempts}
+        counted |= {"max_task_bytes": max_task_bytes, "results_expire_s": results_expire_s}
+        for setting, value in counted.items():
+            if not value > 0:  # NaN is neither above nor below
+                raise ConfigError(f"{setting} must be above 0, got {value}")
         self.name = name
         self.lease_s = lease_s
         self.max_attempts = max_attempts
