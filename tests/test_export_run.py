@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,22 @@ def test_the_command_offers_what_there_is() -> None:
     told = CliRunner().invoke(cli, ["export", "--help"]).output
 
     assert "|".join(KINDS) in told
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--to openvino-int8", "--to openvino-int8 needs --calibration PACK"),
+        ("--calibration faces", "nothing else takes one"),
+        ("nowhere.safetensors", "no checkpoint nowhere.safetensors"),
+    ],
+)
+def test_a_slip_is_told_before_torch_is_loaded(monkeypatch, tmp_path: Path, words: str, said: str) -> None:
+    monkeypatch.setitem(sys.modules, "toolkit.export_run", None)  # cannot be imported
+
+    ended = CliRunner().invoke(cli, ["export", *words.split(), "-o", str(tmp_path / "out")])
+
+    assert said in str(ended.exception)
 
 
 def test_int8_is_calibrated_on_the_named_faces_and_scored_beside_torch(tmp_path: Path) -> None:

@@ -118,6 +118,18 @@ def test_drawn_faces_are_a_pack_to_try_everything_out_with(toolkit, tmp_path: Pa
     assert len(load_faces(tmp_path / "new" / "drawn.parquet", "train")) == 24
 
 
+@pytest.mark.parametrize("words", ["data draw drawn.txt", "data prepare utkface --from faces -o drawn.txt"])
+def test_a_pack_is_not_written_under_the_name_of_something_else(tmp_path: Path, monkeypatch, words) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "faces").mkdir()
+
+    ended = CliRunner().invoke(cli, words.split())
+
+    assert ended.exit_code == 2
+    assert "its name ends in .parquet, got 'drawn.txt'" in " ".join(ended.stderr.split())
+    assert not (tmp_path / "drawn.txt").exists()
+
+
 def test_a_sweep_that_was_ended_goes_on_and_trains_no_point_twice(
     toolkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,8 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from toolkit.errors import ConfigError, ModelError
+from toolkit.models.detector.kind import is_detector
 from toolkit.terminal import doing, json_option, out, write_json
 
 # As toolkit.models.export.KINDS, which would load torch for a --help.
@@ -49,6 +51,7 @@ def export(
       toolkit export best.safetensors --to openvino-int8 --calibration fairface_train_112
           --data fairface_test_128 -o exported-int8
     """
+    _refuse_what_cannot_be(checkpoint, kind, calibration)
     with doing("loading torch"):
         from toolkit.export_run import run_export
     with doing(f"exporting to {kind}" + (", and scoring it" if data else "")):
@@ -63,6 +66,21 @@ def export(
     if "scores" in result:
         out.print(_score_table(result["scores"]))
     write_json(json_path, result)
+
+
+def _refuse_what_cannot_be(checkpoint: str, kind: str, calibration: str | None) -> None:
+    """A slip is told before torch is loaded, which takes many seconds."""
+    if is_detector(checkpoint):
+        return
+    # toolkit.models.checkpoint.SHIPPED, whose room loads torch.
+    if checkpoint != "shipped" and not Path(checkpoint).exists():
+        raise ModelError(
+            f"no checkpoint {checkpoint}: a checkpoint is a .safetensors with a .json beside it, or 'shipped'"
+        )
+    if (kind == "openvino-int8") != (calibration is not None):
+        raise ConfigError(
+            "--to openvino-int8 needs --calibration PACK, a pack of faces; nothing else takes one"
+        )
 
 
 def _score_table(scores: dict[str, dict[str, Any]]) -> Table:

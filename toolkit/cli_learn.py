@@ -116,6 +116,22 @@ def _check_before_loading(config: TrainConfig | None, resume_dir: Path | None) -
         raise ConfigError(f"nothing to resume: there is no folder {resume_dir}")
 
 
+class _NewPack(click.ParamType):
+    """A pack to be written, under a name that says what it is."""
+
+    name = NEW_FILE.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path, if it ends as a pack's does, and can be written."""
+        path: Path = NEW_FILE.convert(value, param, ctx)
+        if path.suffix != ".parquet":
+            self.fail(f"a pack is a Parquet file: its name ends in .parquet, got {path.name!r}", param, ctx)
+        return path
+
+
+_NEW_PACK = _NewPack()
+
+
 @click.group()
 def data() -> None:
     """Labelled pictures: what can be read, and how it becomes a pack."""
@@ -124,7 +140,7 @@ def data() -> None:
 @data.command(short_help="Pack a data set for training and evaluation.")
 @click.argument("name")
 @click.option("--from", "folder", type=FOLDER, required=True, help="Where the data set lies.")
-@click.option("-o", "--output", "target", type=NEW_FILE, required=True, help="The Parquet file to write.")
+@click.option("-o", "--output", "target", type=_NEW_PACK, required=True, help="The Parquet file to write.")
 @click.option("--side", "side_px", type=int, default=128, show_default=True, help="Longest side, pixels.")
 @json_option
 def prepare(name: str, folder: Path, target: Path, side_px: int, json_path: Path | None) -> None:
@@ -154,7 +170,7 @@ def prepare(name: str, folder: Path, target: Path, side_px: int, json_path: Path
 
 
 @data.command(short_help="Draw faces to learn from, for a first try without a data set.")
-@click.argument("target", metavar="FILE", type=NEW_FILE)
+@click.argument("target", metavar="FILE", type=_NEW_PACK)
 @click.option("--train", default=600, show_default=True, type=click.IntRange(1), help="Faces of that split.")
 @click.option("--val", default=150, show_default=True, type=click.IntRange(1), help="Faces of that split.")
 @click.option("--test", default=150, show_default=True, type=click.IntRange(0), help="Faces of that split.")

@@ -11,8 +11,9 @@ from toolkit.evaluation.faces import evaluate_faces
 from toolkit.evaluation.table import sample
 from toolkit.experiment import as_plain
 from toolkit.models.checkpoint import Checkpoint
-from toolkit.models.detector.checkpoint import DetectorCheckpoint, is_detector
+from toolkit.models.detector.checkpoint import DetectorCheckpoint
 from toolkit.models.detector.export import export_detector
+from toolkit.models.detector.kind import is_detector
 from toolkit.models.export import CALIBRATION_FACES, export
 from toolkit.models.predictor import Predictor
 from toolkit.models.preprocess import make_batch

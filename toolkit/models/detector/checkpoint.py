@@ -15,11 +15,8 @@ from safetensors.torch import save as save_tensors
 
 from toolkit.errors import ModelError
 from toolkit.models.checkpoint import SHIPPED
+from toolkit.models.detector.kind import KIND
 from toolkit.models.detector.network import DetectorNetwork
-
-KIND = "face-detector"
-"""What the card says it is: the weights of a face's attributes have a card without it. In a checkpoint's
-place it stands for the detector inside the package."""
 
 
 @dataclass(frozen=True)
@@ -108,17 +105,6 @@ class DetectorCheckpoint:
         except (SafetensorError, RuntimeError) as error:
             raise ModelError(f"{path} does not fit the detector of this program: {error}") from error
         return cls(network.eval(), card)
-
-
-def is_detector(checkpoint: str | Path) -> bool:
-    """Whether a checkpoint's name or card says that it is a detector; False where there is no card."""
-    if str(checkpoint) == KIND:
-        return True
-    try:
-        content = json.loads(Path(checkpoint).with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(content, dict) and content.get("kind") == KIND
 
 
 def shipped_path() -> Path:
