@@ -31,7 +31,7 @@ from toolkit.experiment import load_experiment
 from toolkit.live.detect import FaceDetector
 from toolkit.live.inference import Predict
 from toolkit.live.source import Source, open_source
-from toolkit.live_parts import make_detector, make_predictor
+from toolkit.live_parts import make_body_predictor, make_detector, make_predictor
 from toolkit.records import FrameResult, Track
 
 
@@ -91,7 +91,9 @@ def main() -> None:
     views = views_of(config)
     detect, ours = make_detector(live), make_predictor(live)
     by_hand = make_predictor(replace(live, runtime="torch", threads=1))
-    machine = Machine(live, config, views, detect, ours, offline_answers(views, detect, ours, live.pipeline))
+    bodies = make_body_predictor(live)
+    offline_of = offline_answers(views, detect, ours, live.pipeline, bodies)
+    machine = Machine(live, config, views, detect, ours, offline_of, bodies)
     rows = []
     for cameras in asked.cameras:
         pair = {

@@ -18,6 +18,7 @@ from toolkit.experiment import LiveConfig, as_plain
 from toolkit.live.camera_config import CameraConfig
 from toolkit.live.detect import HaarDetector
 from toolkit.live.pipeline import LivePipeline
+from toolkit.records import Detection
 from toolkit.replay.again import Again
 from toolkit.replay.run import run_replay, scores
 from toolkit.scene_source import scene_truths
@@ -108,6 +109,23 @@ def test_another_detector_is_scored_at_the_recorded_times(run):
     assert score_streaming(recording.truths, again)["all"]["detection_recall"] == 0.0
     assert len(again) == len(recording.answers)
     assert seen[-1] == (len(again), len(again))
+
+
+def test_a_model_for_bodies_is_asked_again_too(run):
+    path, live = run
+    asked = []
+
+    class Turned(HaarDetector):
+        def __call__(self, images):
+            return [[Detection((40.0, 20.0, 120.0, 200.0), 0.9, "body")] for _ in images]
+
+    def of_bodies(crops):
+        asked.extend(crops)
+        return EchoModel()(crops)
+
+    Again(load_recording(path), live, Turned(), EchoModel(), predict_bodies=of_bodies).offline()
+
+    assert asked
 
 
 def test_offline_every_frame_is_answered_at_its_own_time(run):

@@ -126,12 +126,12 @@ def _run_scenarios(experiment: Experiment, json_path: Path | None) -> None:
         from toolkit.capacity.run import parts_of
         from toolkit.capacity.scenario_run import run_scenarios
         from toolkit.capacity.views import views_of
-        from toolkit.live_parts import make_detector, make_predictor
+        from toolkit.live_parts import make_body_predictor, make_detector, make_predictor
     live, config = parts_of(experiment)
     with _progress() as bar:
         views = _load(bar, partial(views_of, config))
         parts = make_detector(live), make_predictor(live)
-        told = run_scenarios(views, *parts, live, config)
+        told = run_scenarios(views, *parts, live, config, make_body_predictor(live))
     out.print("MLPerf-style: a query is a frame, its faces found and labelled; live-stream: the whole street")
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for title in ("scenario", "frames/s", "p50 ms", "p90 ms", "p99 ms", "lost"):

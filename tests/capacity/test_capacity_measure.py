@@ -10,6 +10,7 @@ from fakes import ScriptedSource, picture
 from made_scenes import FOUND_BY_HAAR
 
 from toolkit.capacity.config import CapacityConfig
+from toolkit.capacity.grid import with_settings
 from toolkit.capacity.later import BegunLater
 from toolkit.capacity.machines import Machines
 from toolkit.capacity.measure import Machine
@@ -21,7 +22,7 @@ from toolkit.errors import ConfigError
 from toolkit.experiment import LiveConfig
 from toolkit.live.detect import HaarDetector
 from toolkit.live.pipeline_config import PipelineConfig
-from toolkit.records import Prediction
+from toolkit.records import Detection, Prediction
 
 CONFIG = CapacityConfig(seconds=1.0, warm_up_s=0.2, most_p99_ms=60_000)
 
@@ -44,9 +45,17 @@ class Slow(HaarDetector):
         return super().__call__(images)
 
 
-def machine(views, detect, offline=None):
+class OneOfEach(HaarDetector):
+    """A face, and the body of somebody else who has turned away."""
+
+    def __call__(self, images):
+        turned = Detection((64.0, 4.0, 100.0, 96.0), 0.9, "body")
+        return [[Detection((8.0, 8.0, 40.0, 40.0), 0.9), turned] for _ in images]
+
+
+def machine(views, detect, offline=None, predict_bodies=None):
     live = LiveConfig({"view": "x"})
-    return Machine(live, CONFIG, views, detect, says_male, offline or {"view-1": []})
+    return Machine(live, CONFIG, views, detect, says_male, offline or {"view-1": []}, predict_bodies)
 
 
 def test_a_run_says_how_late_how_much_lost_and_how_right(views):
@@ -94,6 +103,49 @@ def test_settings_are_held_against_what_the_defaults_say_offline(views, monkeypa
     assert any("below the defaults" in words for words in blind["failures"])
     assert not blind["passed"]
     assert same["settings_loss"] == 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"runtime": "onnxruntime"},
+        {"device": "cpu"},
+        {"threads": 1},
+        {"person_detector": "yolox"},
+        {"person_detector": "yolox", "person_detector_longest_side_px": 320},
+        {"person_detector": "yolox", "body_checkpoint": "figures.safetensors"},
+    ],
+)
+def test_settings_are_measured_with_the_detector_and_the_models_they_ask_for(views, monkeypatch, settings):
+    street = {"pipeline.batch_size": 8}
+    film = View("video-1", views[0].path)
+    monkeypatch.setattr("toolkit.capacity.machines.views_of", lambda config, on_frame: [film])
+    for part in ("detector", "predictor", "body_predictor"):
+        monkeypatch.setattr(f"toolkit.capacity.machines.make_{part}", lambda live, part=part: (part, live))
+    asked = []
+    monkeypatch.setattr("toolkit.capacity.machines.Machine", lambda *given: asked.append(given))
+    machine_of = Machines(LiveConfig({"view": "x"}), CONFIG)
+
+    for each in ({}, street, settings, settings | street):
+        machine_of(each)
+
+    defaults, with_street, other, other_with_street = [(given[3], given[4], given[6]) for given in asked]
+    wanted = with_settings(LiveConfig({"view": "x"}), settings)
+    assert defaults == with_street
+    assert other == other_with_street
+    assert other == (("detector", wanted), ("predictor", wanted), ("body_predictor", wanted))
+
+
+def test_a_model_for_bodies_is_asked_in_a_run_as_in_a_live_one(views):
+    asked = []
+
+    def of_bodies(crops):
+        asked.extend(crops)
+        return says_male(crops)
+
+    machine([View("video-1", views[0].path)], OneOfEach(), predict_bodies=of_bodies).run(1)
+
+    assert asked
 
 
 def test_videos_of_ones_own_must_be_there(views, tmp_path):

@@ -15,7 +15,7 @@ from toolkit.evaluation.streaming.scores import over_time
 from toolkit.evaluation.streaming.simulate import delayed
 from toolkit.evaluation.streaming.unhurried import unhurried
 from toolkit.live.pipeline_config import PipelineConfig
-from toolkit.records import Frame
+from toolkit.records import Detection, Frame, Prediction
 
 
 def frames(count=50, fps=10.0, media=True):
@@ -50,6 +50,24 @@ def test_what_a_detector_raises_is_raised():
 
     with pytest.raises(ValueError, match="no detector can stand"):
         list(unhurried(broken, FixedDetector(), EchoModel(), PipelineConfig()))
+
+
+def test_a_model_for_bodies_labels_people_whose_face_is_too_small():
+    class FarAway(FixedDetector):
+        def __call__(self, images):
+            return [
+                [Detection((30.0, 6.0, 36.0, 12.0), 0.9), Detection((22.0, 4.0, 44.0, 46.0), 0.9, "body")]
+            ]
+
+    def of_bodies(crops):
+        return [Prediction("male", 0.7, 50.0, 9.0) for _ in crops]
+
+    def said(*models):
+        *_, last = unhurried(frames(), FarAway(), *models)
+        return [face.gender for face in last.faces]
+
+    assert said(EchoModel(), PipelineConfig()) == [None]
+    assert said(EchoModel(), PipelineConfig(), of_bodies) == ["male"]
 
 
 def test_each_tenth_of_a_second_costs_what_the_definition_says():

@@ -14,11 +14,8 @@ from toolkit.capacity.run import RunCameras
 from toolkit.capacity.views import offline_answers, views_of
 from toolkit.evaluation.streaming.answers import Answer
 from toolkit.evaluation.streaming.difference import accuracy_loss
-from toolkit.experiment import LiveConfig
-from toolkit.live_parts import make_detector, make_predictor
-
-_OF_DETECTOR = ("detector", "detector_longest_side_px", "detector_looks_twice")
-_OF_MODEL = ("checkpoint", "device", "runtime", "threads")
+from toolkit.experiment import LiveConfig, as_plain
+from toolkit.live_parts import make_body_predictor, make_detector, make_predictor
 
 _OF_THE_CLOCK = ("threads", "pipeline.batch_size", "pipeline.max_wait_s", "pipeline.workers")
 """Settings that change when something is said, and not what."""
@@ -45,8 +42,7 @@ class Machines:
         self._live, self._capacity = live, capacity
         self._views = views_of(capacity, on_frame)
         self._truths = {view.name: view.truth for view in self._views if view.truth is not None}
-        self._detectors: dict[tuple[Any, ...], Any] = {}
-        self._models: dict[tuple[Any, ...], Any] = {}
+        self._loaded: dict[str, tuple[Any, Any, Any]] = {}
         self._offline: dict[str, dict[str, list[Answer]]] = {}
         self._runs: dict[str, RunCameras] = {}
 
@@ -59,7 +55,8 @@ class Machines:
 
     def _made(self, settings: Settings) -> RunCameras:
         config, answers = with_settings(self._live, settings), self._said(settings)
-        machine = Machine(config, self._capacity, self._views, *self._parts(config), answers)
+        detect, predict, predict_bodies = self._parts(config)
+        machine = Machine(config, self._capacity, self._views, detect, predict, answers, predict_bodies)
         ours, theirs = ([*chain(*said.values())] for said in (answers, self._said({})))
         loss, error = accuracy_loss(self._truths, ours, theirs) if self._truths else (None, None)
 
@@ -76,15 +73,16 @@ class Machines:
         key = json.dumps(telling, sort_keys=True)
         if key not in self._offline:
             config = with_settings(self._live, telling)
-            self._offline[key] = offline_answers(self._views, *self._parts(config), config.pipeline)
+            detect, predict, predict_bodies = self._parts(config)
+            self._offline[key] = offline_answers(
+                self._views, detect, predict, config.pipeline, predict_bodies
+            )
         return self._offline[key]
 
-    def _parts(self, config: LiveConfig) -> tuple[Any, Any]:
-        of_detector, of_model = (
-            tuple(getattr(config, name) for name in names) for names in (_OF_DETECTOR, _OF_MODEL)
-        )
-        if of_detector not in self._detectors:
-            self._detectors[of_detector] = make_detector(config)
-        if of_model not in self._models:
-            self._models[of_model] = make_predictor(config)
-        return self._detectors[of_detector], self._models[of_model]
+    def _parts(self, config: LiveConfig) -> tuple[Any, Any, Any]:
+        """The detector, the model, and the model for bodies."""
+        # By all settings but those of the street: of which of them a part is made, only its maker knows.
+        key = json.dumps({**as_plain(config), "pipeline": None}, sort_keys=True)
+        if key not in self._loaded:
+            self._loaded[key] = make_detector(config), make_predictor(config), make_body_predictor(config)
+        return self._loaded[key]

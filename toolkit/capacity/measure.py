@@ -46,6 +46,7 @@ class Machine:
         detect: finds faces.
         predict: see :data:`toolkit.live.inference.Predict`.
         offline: view to its answers without a clock, which the streaming accuracy is held against.
+        predict_bodies: see :class:`LivePipeline`.
     """
 
     def __init__(
@@ -56,10 +57,11 @@ class Machine:
         detect: FaceDetector,
         predict: Predict,
         offline: Mapping[str, Sequence[Answer]],
+        predict_bodies: Predict | None = None,
     ) -> None:
         self._live, self._config = live, config
         self._views = list(views)
-        self._detect, self._predict = detect, predict
+        self._detect, self._predict, self._predict_bodies = detect, predict, predict_bodies
         self._offline = offline
         self._latest_start_s = min(_LATEST_START_S, _STARTING_SHARE * config.seconds)
 
@@ -90,6 +92,7 @@ class Machine:
             camera_config=replace(self._live.camera, realtime=True, loop=True),
             listeners=[log],
             opener=self._opener(list(shown), number),
+            predict_bodies=self._predict_bodies,
         )
         with street:
             street.wait(config.warm_up_s)

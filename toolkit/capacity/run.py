@@ -17,7 +17,7 @@ from toolkit.capacity.search import Plan, pass_rate_interval, plan, statement
 from toolkit.capacity.views import offline_answers, views_of
 from toolkit.errors import ConfigError
 from toolkit.experiment import Experiment, LiveConfig, as_plain, as_yaml
-from toolkit.live_parts import make_detector, make_predictor
+from toolkit.live_parts import make_body_predictor, make_detector, make_predictor
 from toolkit.tracking import RunRecord, prepare_store, run_name
 
 logger = logging.getLogger(__name__)
@@ -47,9 +47,9 @@ def load_machine(
         ModelError: the detector or the model cannot be loaded.
     """
     views = views_of(config, on_frame)
-    detect, predict = make_detector(live), make_predictor(live)
-    offline = offline_answers(views, detect, predict, live.pipeline)
-    return Machine(live, config, views, detect, predict, offline)
+    detect, predict, predict_bodies = make_detector(live), make_predictor(live), make_body_predictor(live)
+    offline = offline_answers(views, detect, predict, live.pipeline, predict_bodies)
+    return Machine(live, config, views, detect, predict, offline, predict_bodies)
 
 
 def parts_of(experiment: Experiment) -> tuple[LiveConfig, CapacityConfig]:

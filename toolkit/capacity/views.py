@@ -63,13 +63,17 @@ def views_of(
 
 
 def offline_answers(
-    views: Sequence[View], detect: FaceDetector, predict: Predict, config: PipelineConfig
+    views: Sequence[View],
+    detect: FaceDetector,
+    predict: Predict,
+    config: PipelineConfig,
+    predict_bodies: Predict | None = None,
 ) -> dict[str, list[Answer]]:
     """View to what the street says of it when it has all the time it needs; of views with a truth."""
     known = [view for view in views if view.truth is not None]
 
     def answers(view: View) -> list[Answer]:
-        return list(unhurried(_frames(view), detect, predict, config))
+        return list(unhurried(_frames(view), detect, predict, config, predict_bodies))
 
     with ThreadPoolExecutor(usable_cores(), thread_name_prefix="offline") as pool:
         return {view.name: said for view, said in zip(known, pool.map(answers, known), strict=True)}

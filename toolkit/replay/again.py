@@ -33,6 +33,7 @@ class Again:
         detect: finds faces.
         predict: see :data:`toolkit.live.inference.Predict`.
         on_frame: see :data:`OnFrame`.
+        predict_bodies: see :class:`toolkit.live.pipeline.LivePipeline`.
     """
 
     def __init__(
@@ -42,9 +43,10 @@ class Again:
         detect: FaceDetector,
         predict: Predict,
         on_frame: OnFrame = lambda done, total: None,
+        predict_bodies: Predict | None = None,
     ) -> None:
         self._recording, self._live = recording, live
-        self._detect, self._predict = detect, predict
+        self._detect, self._predict, self._predict_bodies = detect, predict, predict_bodies
         self._on_frame = on_frame
         self._done = 0
 
@@ -82,7 +84,7 @@ class Again:
         return told
 
     def _answer(self, frames: Iterable[Frame]) -> Iterator[Answer]:
-        return unhurried(frames, self._detect, self._predict, self._live.pipeline)
+        return unhurried(frames, self._detect, self._predict, self._live.pipeline, self._predict_bodies)
 
     def _progress(self, total: int) -> None:
         self._done = min(self._done + 1, total)

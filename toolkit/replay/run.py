@@ -67,10 +67,11 @@ def run_replay(
     answers: Sequence[Answer] = recording.answers
     if overrides or offline:
         # Only now: what is scored as it was needs no model, nor the seconds that torch takes to load.
-        from toolkit.live_parts import make_detector, make_predictor
+        from toolkit.live_parts import make_body_predictor, make_detector, make_predictor
 
         live = _live(experiment)
-        again = Again(recording, live, make_detector(live), make_predictor(live), on_frame)
+        parts = make_detector(live), make_predictor(live)
+        again = Again(recording, live, *parts, on_frame, make_body_predictor(live))
         answers = again.answers() if overrides else answers
         unhurried_answers = again.offline() if offline else None
     else:
