@@ -6,6 +6,7 @@ import pytest
 
 from toolkit.capacity.config import CapacityConfig
 from toolkit.capacity.run import load_trials, run_capacity, save_trials, search, summary
+from toolkit.cli_capacity import _print_result
 from toolkit.errors import ConfigError
 from toolkit.experiment import Experiment, as_plain
 
@@ -67,6 +68,50 @@ def test_the_answer_is_recorded_drawn_and_sure(store, uri):
     run = MlflowClient(uri).get_run(result["mlflow_run_id"])
     assert run.data.metrics["capacity/cameras"] == 11
     json.dumps(result)
+
+
+def test_in_mlflow_a_search_ends_with_the_figures_of_its_answer(store, uri):
+    from mlflow import MlflowClient
+
+    config = CapacityConfig(most_cameras=32)
+    experiment = Experiment("knee", capacity=config)
+
+    result = run_capacity(experiment, store / "out", load=lambda: machine(5, config))
+
+    client, run_id = MlflowClient(uri), result["mlflow_run_id"]
+    metrics = client.get_run(run_id).data.metrics
+    tried = {point.step: point.value for point in client.get_metric_history(run_id, "capacity/trial/p99_ms")}
+    assert max(row["cameras"] for row in result["trials"]) > 5
+    assert [metrics[f"capacity/{name}"] for name in ("cameras", "p99_ms", "frames_per_s")] == [5, 40, 125]
+    assert (tried[5], tried[6]) == (40, 900)
+
+
+@pytest.mark.parametrize(("runs", "carried"), [(1, 4), (2, 4), (3, 4)])
+def test_after_a_few_runs_no_more_is_promised_than_was_seen_to_pass(runs, carried):
+    config = CapacityConfig(runs=runs)
+    trials = []
+
+    found = search(machine(5, config), config, trials)
+    result = summary(trials, found, {})
+
+    assert (result["cameras"], result["p99_ms"], result["passed"], result["runs"]) == (carried, 40.0, 1, 1)
+    assert result["cameras_ci95"][0] <= carried < result["cameras_ci95"][1]
+    assert result["sure"] < 0.5
+    assert "4 passed 1 of 1 runs" in result["confidence"]
+    _print_result(result)
+
+
+def test_an_answer_that_was_not_tried_itself_has_all_its_words_too():
+    config = CapacityConfig(runs=1)
+    trials = []
+
+    found = search(machine(0, config), config, trials)
+    result = summary(trials, found, {})
+
+    assert (result["cameras"], result["p99_ms"], result["runs"]) == (0, None, 0)
+    assert result["pass_rate_ci95"] == [0.0, 1.0]
+    assert result["confidence"].startswith("95 % probable: 0 to ")
+    _print_result(result)
 
 
 def test_a_search_ended_by_hand_goes_on_where_it_was(tmp_path):

@@ -117,12 +117,12 @@ def run_capacity(
         load: stands in for :func:`load_machine`.
 
     Returns:
-        ``cameras`` (0 when not even one passes, None when the search was ended by hand), the medians of its
-        runs (``p99_ms``, ``dropped_fraction``, ``streaming_gender_accuracy``, ``offline_gender_accuracy``,
-        ``cpu_ms_per_frame``, ``frames_per_s``), ``cameras_ci95`` (between which numbers the answer lies),
-        ``sure`` (how probable it is that the answer is off by one at most), ``confidence`` in words,
-        ``passed``, ``runs`` and ``pass_rate_ci95`` of that number, ``repeated`` (runs that others disturbed),
-        ``settings``, ``by_cameras``, ``trials``, ``figure``, ``mlflow_run_id``.
+        ``cameras`` (0 when none passes, None when the search was ended by hand), the medians of its runs
+        (``p99_ms``, ``dropped_fraction``, ``streaming_gender_accuracy``, ``offline_gender_accuracy``,
+        ``cpu_ms_per_frame``, ``frames_per_s``); where there is an answer, ``cameras_ci95`` (between which
+        numbers it lies), ``sure`` (how probable it is that the answer is off by one at most), ``confidence``
+        in words, ``passed``, ``runs`` and ``pass_rate_ci95`` of that number; ``repeated`` (runs that others
+        disturbed), ``settings``, ``by_cameras``, ``trials``, ``figure``, ``mlflow_run_id``.
 
     Raises:
         ConfigError: ``out_dir`` holds a search with other settings.
@@ -138,7 +138,7 @@ def run_capacity(
 
     def keep(row: dict[str, Any], now: Plan) -> None:
         save_trials(path, settings, trials)
-        record.log_metrics({f"capacity/{name}": row[name] for name in _MEDIANS}, step=row["cameras"])
+        record.log_metrics({f"capacity/trial/{name}": row[name] for name in _MEDIANS}, step=row["cameras"])
         if on_trial:
             on_trial(row, now)
 
@@ -157,8 +157,9 @@ def run_capacity(
 
 
 def _keep_figures(record: RunRecord, result: dict[str, Any], config: CapacityConfig, out_dir: Path) -> None:
-    """The picture and the table of all runs, where there were any."""
-    record.log_metrics({"capacity/cameras": result["cameras"]})
+    """The answer with its medians; the picture and the table of all runs, where there were any."""
+    # The trials have names of their own: MLflow's last value is that of the most cameras, not of the answer.
+    record.log_metrics({f"capacity/{name}": result[name] for name in ("cameras", *_MEDIANS)})
     if not result["trials"]:
         return
     figure = out_dir / FIGURE_FILE
@@ -177,19 +178,20 @@ def summary(
     numbers = sorted({row["cameras"] for row in counting})
     by_cameras = [_together([row for row in counting if row["cameras"] == number]) for number in numbers]
     cameras = None if found is None else found.passes
-    # Where not even one camera passes, its figures tell why.
-    answer = next((row for row in by_cameras if row["cameras"] == max(cameras or 0, 1)), None)
-    told = {name: None if answer is None or cameras is None else answer[name] for name in _MEDIANS}
+    # Where not even one camera passes, its figures tell why; a search of few runs may not have tried one.
+    untried: dict[str, Any] = {"passed": 0, "runs": 0, **dict.fromkeys(_MEDIANS)}
+    answer = next((row for row in by_cameras if row["cameras"] == max(cameras or 0, 1)), untried)
+    told = {name: None if cameras is None else answer[name] for name in _MEDIANS}
     result: dict[str, Any] = {"cameras": cameras, **told, "settings": dict(settings)}
-    if found is not None and answer is not None:
+    if found is not None:
         result |= {
             "cameras_ci95": [found.least, found.most],
             "sure": round(found.sure, 3),
             "confidence": statement(verdicts(trials), found),
             "passed": answer["passed"],
             "runs": answer["runs"],
+            "pass_rate_ci95": list(pass_rate_interval(answer["passed"], answer["runs"])),
         }
-        result["pass_rate_ci95"] = list(pass_rate_interval(answer["passed"], answer["runs"]))
     result["repeated"] = len(trials) - len(counting)
     return result | {"by_cameras": by_cameras, "trials": list(trials), "figure": None}
 

@@ -32,7 +32,7 @@ class Plan:
     Attributes:
         next: the number to try next; None when the answer is found.
         passes: the answer so far: the largest number of which half of all runs pass, as likely too small as
-            too large; 0 when that is none.
+            too large, or the next smaller one that was seen to pass; 0 when that is none.
         least: the answer is at least this,
         most: and at most this, with a probability of 95 % together.
         within: how far off the answer may be: one, or a tenth of it,
@@ -50,10 +50,10 @@ class Plan:
 def plan(trials: Iterable[Trial], first: int, most: int, runs: int = 36, sure: float = 0.98) -> Plan:
     """What a search should try next, given all it has tried: so it can be broken off and taken up anywhere.
 
-    After ``first`` it tries the answer so far, or the number after it, whichever was tried less: far from the
-    edge that halves what is left, at the edge it weighs both sides in turns, so that a slow minute falls on
-    both. It ends when the answer is within one (or a tenth) of the truth with the probability ``sure``, or
-    after so many ``runs``.
+    After ``first`` it tries the median of what is probable, or the number after it, whichever was tried less:
+    far from the edge that halves what is left, at the edge it weighs both sides in turns, so that a slow
+    minute falls on both. It ends when that is within one (or a tenth) of the truth with the probability
+    ``sure``, or after so many ``runs``.
 
     Args:
         trials: of every run so far.
@@ -67,17 +67,24 @@ def plan(trials: Iterable[Trial], first: int, most: int, runs: int = 36, sure: f
     """
     known = list(trials)
     share = np.cumsum(answer_shares(known, most))
-    answer, low, high = (int(np.searchsorted(share, q)) for q in (0.5, 0.025, 0.975))
+    middle, low, high = (int(np.searchsorted(share, q)) for q in (0.5, 0.025, 0.975))
+    times = Counter(number for number, _ in known)
+    sides = [number for number in (middle, middle + 1) if 1 <= number <= most]
+    is_found = _surely_within(share, middle)[1] >= sure and all(times[n] >= _RUNS_OF_A_SIDE for n in sides)
+    following = min(sides, key=lambda number: times[number]) if known else min(first, most)
+    # After few runs the middle is a guess: no machine is said to carry what it was never seen to carry.
+    answer = max((number for number, is_pass in known if is_pass and number <= middle), default=0)
+    is_over = is_found or len(known) >= runs
+    return Plan(
+        None if is_over else following, answer, min(low, answer), high, *_surely_within(share, answer)
+    )
+
+
+def _surely_within(share: np.ndarray, answer: int) -> tuple[int, float]:
+    """How far off an answer may be, and how probable it is that it is no farther off."""
     within = max(1, answer // 10)
     below = share[answer - within - 1] if answer > within else 0.0
-    is_sure = float(share[min(answer + within, most)] - below)
-    times = Counter(number for number, _ in known)
-    sides = [number for number in (answer, answer + 1) if 1 <= number <= most]
-    is_found = is_sure >= sure and all(times[number] >= _RUNS_OF_A_SIDE for number in sides)
-    following = min(sides, key=lambda number: times[number]) if known else min(first, most)
-    return Plan(
-        None if is_found or len(known) >= runs else following, answer, low, high, within, min(1.0, is_sure)
-    )
+    return within, min(1.0, float(share[min(answer + within, len(share) - 1)] - below))
 
 
 def answer_shares(trials: Sequence[Trial], most: int) -> np.ndarray:
