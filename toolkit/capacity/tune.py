@@ -147,6 +147,8 @@ def _rounds(
 
     ordered = race([{}, *alone])
     left = _put_together(ordered, rank)
+    # What the most helpful change did alone, it did at another load than those it is held against now.
+    told_of.clear()
     while len(left) > 1:
         left = race(left)[: len(left) // 2]
     return rounds, left[0] if left else {}
