@@ -4,7 +4,9 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
+import psutil
 import pytest
 from fakes import ScriptedSource, picture
 from made_scenes import FOUND_BY_HAAR
@@ -16,7 +18,6 @@ from toolkit.capacity.machines import Machines
 from toolkit.capacity.measure import Machine
 from toolkit.capacity.others import Others
 from toolkit.capacity.views import View, offline_answers, views_of
-from toolkit.cores import usable_cores
 from toolkit.data.scenes import make_scene
 from toolkit.errors import ConfigError
 from toolkit.experiment import LiveConfig
@@ -162,7 +163,25 @@ def test_what_others_take_of_the_cores_is_told():
     spin = "import time; end = time.monotonic() + 1; exec('while time.monotonic() < end: pass')"
     subprocess.run([sys.executable, "-c", spin], check=True)
 
-    assert 0.4 / usable_cores() < others.share() <= 1
+    assert 0.4 / psutil.cpu_count() < others.share() <= 1
+
+
+def test_a_quota_of_cpu_time_does_not_make_the_neighbours_share_larger(monkeypatch):
+    neighbours = SimpleNamespace(busy_s=0.0)
+    idle = SimpleNamespace(_asdict=lambda: {"user": 0.0, "idle": 0.0})
+    busy = SimpleNamespace(_asdict=lambda: {"user": neighbours.busy_s, "idle": 0.0})
+    monkeypatch.setattr("toolkit.cores._quota", lambda cgroup: 2.0)
+    monkeypatch.setattr("psutil.Process.cpu_affinity", lambda self: list(range(64)), raising=False)
+    monkeypatch.setattr("psutil.cpu_times", lambda percpu: [busy] * 3 + [idle] * 61)
+    clock = iter([0.0, 10.0])
+    monkeypatch.setattr(
+        "toolkit.capacity.others.time",
+        SimpleNamespace(monotonic=lambda: next(clock), process_time=lambda: 0.0),
+    )
+    others = Others()
+    neighbours.busy_s = 10.0
+
+    assert others.share() == pytest.approx(3 / 64)
 
 
 def test_a_camera_that_begins_later_waits_once_and_ends_at_once_when_closed():

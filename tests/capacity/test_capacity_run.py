@@ -162,7 +162,21 @@ def test_where_others_are_always_at_work_they_belong_to_the_machine():
     found = search(lambda cameras, number: steady(cameras, number) | {"others_cpu": 0.4}, config, trials)
 
     assert found.passes == 5
-    assert summary(trials, found, {})["repeated"] == len(trials) / 2
+    assert summary(trials, found, {})["repeated"] == 1
+
+
+@pytest.mark.parametrize("runs", [1, 2, 7])
+def test_a_search_ends_after_so_many_runs_whatever_others_do(runs):
+    config, trials = CapacityConfig(runs=runs, sure=1.0), []
+    steady = machine(5, config)
+
+    def run(cameras, number):
+        return steady(cameras, number) | {"others_cpu": 0.0 if number % 2 else 0.4}
+
+    found = search(run, config, trials)
+
+    assert len(trials) == runs
+    assert summary(trials, found, {})["repeated"] == runs // 2
 
 
 def test_ctrl_c_leaves_what_was_measured_and_no_answer(store):

@@ -85,9 +85,13 @@ def step(
 def counts(row: Mapping[str, Any], before: Sequence[Mapping[str, Any]], config: CapacityConfig) -> bool:
     """Whether a run counts: not when others disturbed it, passed or not; it is then made once more.
 
-    Where the run before it was disturbed too, others are always there, and belong to the machine.
+    Where the run before it was disturbed too, others are always there, and belong to the machine. The last
+    run of a search counts as it is.
     """
-    return row["others_cpu"] <= config.most_others or (bool(before) and not before[-1]["counts"])
+    is_disturbed, was_disturbed = (
+        any(run["others_cpu"] > config.most_others for run in runs) for runs in ([row], before[-1:])
+    )
+    return not is_disturbed or was_disturbed or len(before) + 1 >= config.runs
 
 
 def verdicts(trials: Sequence[Mapping[str, Any]]) -> list[tuple[int, bool]]:
@@ -96,7 +100,10 @@ def verdicts(trials: Sequence[Mapping[str, Any]]) -> list[tuple[int, bool]]:
 
 
 def _planned(trials: Sequence[Mapping[str, Any]], config: CapacityConfig) -> Plan:
-    return plan(verdicts(trials), config.first_cameras, config.most_cameras, config.runs, config.sure)
+    known = verdicts(trials)
+    # What was disturbed took its time too.
+    runs = config.runs - (len(trials) - len(known))
+    return plan(known, config.first_cameras, config.most_cameras, runs, config.sure)
 
 
 def run_capacity(
