@@ -20,14 +20,14 @@ from toolkit.models.detector.network import DetectorNetwork, DetectorOutputs, pl
 from toolkit.training import detector_pictures
 from toolkit.training.detector import DetectorTraining, average_detectors, train_detector
 from toolkit.training.detector_backgrounds import draw_background, read_stills
-from toolkit.training.detector_batches import PictureMill, as_batch
+from toolkit.training.detector_batches import DetectorBatch, PictureMill, as_batch
 from toolkit.training.detector_bodies import lay_body, read_bodies
 from toolkit.training.detector_config import DetectorTrainConfig
 from toolkit.training.detector_dress import draw_hand_at
 from toolkit.training.detector_losses import detector_losses, targets
 from toolkit.training.detector_people import cut_decoy, cut_jumble, cut_person
 from toolkit.training.detector_pictures import FacePicture, PictureMaker
-from toolkit.training.detector_scores import probability_line
+from toolkit.training.detector_scores import _looked_at, probability_line
 from toolkit.training.detector_sheet import UPRIGHT, Sheet
 
 SIDE_PX = 64
@@ -457,6 +457,33 @@ def test_scores_become_the_share_of_boxes_on_a_face() -> None:
     curve = Curve(1 / (1 + np.exp(-logits)), np.cumsum(hits), np.cumsum(~hits), 4000, 10)
 
     slope, offset = probability_line(curve)
+
+    assert slope == pytest.approx(2, abs=0.2)
+    assert offset == pytest.approx(-1, abs=0.2)
+
+
+def test_the_surest_boxes_have_scores_below_one_and_in_their_order() -> None:
+    logits = torch.full((1, len(places(64, 64)[0])), -10.0)
+    logits[0, 0], logits[0, 7] = 20.0, 18.0
+    batch = DetectorBatch(
+        torch.zeros(1, 64, 64, 3, dtype=torch.uint8),
+        torch.zeros(1, 0, 4),
+        torch.zeros(1, 0, dtype=torch.bool),
+    )
+
+    [picture] = _looked_at(lambda images: (logits, torch.zeros(*logits.shape, 4)), batch)
+
+    first, second = picture.scores
+    assert second < first < 1
+
+
+def test_scores_next_to_one_leave_the_line_as_it_is() -> None:
+    rng = np.random.default_rng(0)
+    logits = -np.sort(-rng.normal(0, 2, 4000))
+    hits = rng.random(4000) < 1 / (1 + np.exp(-(2 * logits - 1)))
+    scores, hits = np.append(1.0, 1 / (1 + np.exp(-logits))), np.append(True, hits)
+
+    slope, offset = probability_line(Curve(scores, np.cumsum(hits), np.cumsum(~hits), 4001, 10))
 
     assert slope == pytest.approx(2, abs=0.2)
     assert offset == pytest.approx(-1, abs=0.2)

@@ -19,6 +19,9 @@ LEAST_SCORE = 0.05
 
 _NMS_IOU = 0.4
 
+# Nearer to 0 or 1 a score has no finite logit, and one such box would undo the fit.
+_LEAST_DOUBT = 1e-12
+
 
 def score_held_back(
     network: DetectorNetwork, batches: Sequence[DetectorBatch]
@@ -51,7 +54,7 @@ def probability_line(curve: Curve) -> tuple[float, float]:
     hits = np.diff(curve.found, prepend=0).astype(float)
     if not 0 < hits.sum() < len(hits):
         return 1.0, 0.0
-    logits = np.log(curve.scores) - np.log1p(-curve.scores)
+    logits = logit(np.clip(curve.scores, _LEAST_DOUBT, 1 - _LEAST_DOUBT))
 
     def surprise(line: np.ndarray) -> float:
         told = line[0] * logits + line[1]
@@ -67,7 +70,8 @@ def _looked_at(network: DetectorNetwork, batch: DetectorBatch) -> list[LookedAt]
     height, width = batch.images_nhwc.shape[1:3]
     found = read_answers(logits, told, (height, width), float(logit(LEAST_SCORE)), _NMS_IOU)
     return [
-        LookedAt(boxes, expit(of_boxes), there[asked], there[~asked])
+        # In single precision a logit of 17 is a score of 1 already.
+        LookedAt(boxes, expit(of_boxes.astype(np.float64)), there[asked], there[~asked])
         for (boxes, of_boxes), there, asked in zip(
             found, batch.boxes_xyxy.numpy(), batch.is_asked.numpy(), strict=True
         )
