@@ -17,6 +17,8 @@ from toolkit.notebook.figures import COLOURS, empty_figure, legend_beside
 
 ProcessFn = Callable[[list[Any]], Sequence[Any]]
 
+_COLUMNS = ("batch_size", "wait_ms", "mean_batch", "items_per_s", "p50_ms", "p99_ms")
+
 
 def try_batches(
     process_fn: ProcessFn,
@@ -43,7 +45,8 @@ def try_batches(
         BaseException: whatever ``process_fn`` raised.
     """
     pairs = itertools.product(batch_sizes, waits_s)
-    return pd.DataFrame([_try(process_fn, rate_per_s, size, wait_s, seconds) for size, wait_s in pairs])
+    rows = [_try(process_fn, rate_per_s, size, wait_s, seconds) for size, wait_s in pairs]
+    return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
 def _try(
@@ -95,5 +98,6 @@ def latency_by_batch(tried: pd.DataFrame) -> Figure:
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter(NullFormatter())
-    legend_beside(axes)
+    if len(tried):
+        legend_beside(axes)
     return figure
