@@ -110,6 +110,21 @@ def test_an_error_before_the_first_step_follows_no_empty_bar(toolkit, tmp_path: 
     assert not ended.stderr.strip()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("data draw drawn.parquet --seed -1", "-1 is not in the range x>=0"),
+        ("data prepare utkface --from . -o own.parquet --side 0", "0 is not in the range x>=8"),
+    ],
+)
+def test_numbers_that_make_no_pack_are_refused(toolkit, tmp_path: Path, words: str, said: str) -> None:
+    ended = CliRunner().invoke(cli, words.split())
+
+    assert ended.exit_code == 2
+    assert said in ended.stderr
+    assert not list(tmp_path.glob("*.parquet"))
+
+
 def test_drawn_faces_are_a_pack_to_try_everything_out_with(toolkit, tmp_path: Path) -> None:
     said = toolkit("data draw new/drawn.parquet --train 24 --val 8 --test 4 --json drawn.json")
 

@@ -141,7 +141,9 @@ def data() -> None:
 @click.argument("name")
 @click.option("--from", "folder", type=FOLDER, required=True, help="Where the data set lies.")
 @click.option("-o", "--output", "target", type=_NEW_PACK, required=True, help="The Parquet file to write.")
-@click.option("--side", "side_px", type=int, default=128, show_default=True, help="Longest side, pixels.")
+@click.option(
+    "--side", "side_px", type=click.IntRange(8), default=128, show_default=True, help="Longest side, pixels."
+)
 @json_option
 def prepare(name: str, folder: Path, target: Path, side_px: int, json_path: Path | None) -> None:
     """Pack the data set NAME into the one form that training and evaluation read.
@@ -174,7 +176,7 @@ def prepare(name: str, folder: Path, target: Path, side_px: int, json_path: Path
 @click.option("--train", default=600, show_default=True, type=click.IntRange(1), help="Faces of that split.")
 @click.option("--val", default=150, show_default=True, type=click.IntRange(1), help="Faces of that split.")
 @click.option("--test", default=150, show_default=True, type=click.IntRange(0), help="Faces of that split.")
-@click.option("--seed", default=7, show_default=True, help="Of all chance.")
+@click.option("--seed", default=7, show_default=True, type=click.IntRange(0), help="Of all chance.")
 @json_option
 def draw(target: Path, train: int, val: int, test: int, seed: int, json_path: Path | None) -> None:
     """Draw faces into the pack FILE (Parquet), which training and evaluation read.

@@ -18,6 +18,7 @@ def test_an_address_says_which_scene_and_which_camera() -> None:
 
     assert (config.place, config.persons, config.face_px, camera) == ("hall", 3, (30.0, 60.0), 2)
     assert (config.faces, config.light) == (Path("some/pack"), 0.5)
+    assert parse_scene("scene:hall?face_px=30.5-60.").config.face_px == (30.5, 60.0)
 
 
 def test_a_scene_from_a_server_is_had_from_its_film_too() -> None:
@@ -42,6 +43,9 @@ def test_every_scene_by_name_is_one_that_can_be_made(name: str) -> None:
         ("scene:hall?persons=many", "persons must be a whole number, got 'many'"),
         ("scene:hall?persons=-1", "persons must be 0 to 10000, got -1"),
         ("scene:hall?face_px=big", "a range such as 40-110"),
+        ("scene:hall?face_px=4.5.6", "a range such as 40-110, got '4.5.6'"),
+        ("scene:hall?face_px=40-.", "a range such as 40-110"),
+        ("scene:hall?seed=-1", "seed must be at least 0, got -1"),
         ("scene:hall?face_px=80-40", "face_px goes from 8 or more"),
         ("scene:hall?ways=up", "ways must be one of across, towards, stand, mixed"),
         ("scene:hall?width=333", "even"),

@@ -99,7 +99,8 @@ def _read(kind: Any, key: str, text: str) -> Any:
     if kind is Path:
         return Path(text).expanduser()
     if typing.get_origin(kind) is tuple:
-        ends = re.fullmatch(r"([\d.]+)(?:[-,]([\d.]+))?", text)
+        end = r"(\d+\.?\d*|\.\d+)"
+        ends = re.fullmatch(rf"{end}(?:[-,]{end})?", text)
         if ends is None:
             raise ConfigError(f"{key} is written as a range such as 40-110, got {text!r}")
         return float(ends[1]), float(ends[2] or ends[1])

@@ -106,6 +106,8 @@ class SceneConfig:
                 raise ConfigError(
                     f"{name} must be one of {', '.join(get_args(kind))}, got {getattr(self, name)!r}"
                 )
+        if self.seed < 0:
+            raise ConfigError(f"seed must be at least 0, got {self.seed}")
         self._check_sizes()
         if self.through == "rtsp" and (self.codec == "none" or self.jitter_s or self.gap_s):
             raise ConfigError("through rtsp goes H.264 as it comes: leave codec=none, jitter_s and gap_s out")
