@@ -107,7 +107,7 @@ def test_an_error_before_the_first_step_follows_no_empty_bar(toolkit, tmp_path: 
     ended = CliRunner().invoke(cli, words.split())
 
     assert "nowhere" in str(ended.exception)
-    assert not ended.stderr.strip()
+    assert ended.stderr.strip() in ("", "reading the labels")
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_sweep_over_other_data_is_another_sweep(tmp_path: Path, monkeypatch: p
 
 def test_a_sweep_without_a_grid_is_refused(toolkit, tmp_path: Path) -> None:
     write_experiment(tmp_path / "s.yaml")
-    with pytest.raises(ConfigError, match="needs the parts 'train' and 'sweep'"):
+    with pytest.raises(ConfigError, match="has no part 'sweep', which toolkit sweep needs"):
         toolkit("sweep s.yaml")
 
     write_experiment(tmp_path / "s.yaml", sweep={"grid": {"imagepx": [16]}})

@@ -88,6 +88,7 @@ def sweep(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, json_
       toolkit sweep experiments/sweep-backbones.yaml
     """
     experiment = load("sweep", "sweep", experiment_and_overrides, also=("train",))
+    _check_before_loading(experiment.train)
     with _steps() as (on_progress, on_epoch):
         from toolkit.sweep_run import run_sweep
         from toolkit.tracking import DEFAULT_STORE
@@ -106,14 +107,14 @@ def sweep(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, json_
     write_json(json_path, result)
 
 
-def _check_before_loading(config: TrainConfig | None, resume_dir: Path | None) -> None:
+def _check_before_loading(config: TrainConfig | None, resume_dir: Path | None = None) -> None:
     """What takes no torch to see is told at once, and not after half a minute."""
     from toolkit.data.faces import find_faces
 
     if config is not None:
         find_faces(config.data)
     if resume_dir is not None and not resume_dir.is_dir():
-        raise ConfigError(f"nothing to resume: there is no folder {resume_dir}")
+        raise ConfigError(f"nothing to resume in {resume_dir}: there is no such folder")
 
 
 class _NewPack(click.ParamType):
