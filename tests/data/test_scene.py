@@ -52,6 +52,18 @@ def test_cameras_see_the_same_persons_at_other_places() -> None:
     assert one.faces[4] != two.faces[4]
 
 
+@pytest.mark.parametrize("ways", ["across", "towards", "stand"])
+def test_in_a_crowd_no_face_is_smaller_than_asked_for_however_many_come(ways: str) -> None:
+    crowd = SceneConfig(persons=2000, seconds=300.0, entrances_per_s=5.0, crowding=1.0, ways=ways)
+
+    [visits] = plan_visits(crowd)
+
+    faces_px = [visit.pose_after(after_s).face_px for visit in visits for after_s in (0.0, 2.0)]
+    assert len(visits) > 1000
+    assert min(faces_px) >= crowd.face_px[0] - 1e-6
+    assert np.mean(np.array(faces_px) > 50.0) > 0.3
+
+
 def test_a_camera_that_sees_everybody_much_later_does_not_begin_empty() -> None:
     late = SceneConfig(persons=200, cameras=3, camera_delay_s=20.0, seconds=2.0, ways="stand")
 
@@ -212,6 +224,30 @@ def test_a_scene_is_composed_once_and_found_again(tmp_path: Path) -> None:
     assert again.folder == first.folder
     assert first.truth().faces == make_scene(_SMALL).truth().faces
     assert sorted(path.name for path in first.folder.iterdir()) == ["camera-1.mp4", "truth.json"]
+
+
+@pytest.mark.parametrize("lost", ["camera-2.mp4", "truth.json"])
+def test_a_scene_of_which_a_file_was_deleted_is_composed_again(tmp_path: Path, lost: str) -> None:
+    config = replace(_SMALL, cameras=2, seconds=0.4)
+    files = kept_scene(config, root=tmp_path)
+    (files.folder / lost).unlink()
+
+    again = kept_scene(config, root=tmp_path)
+
+    assert sorted(path.name for path in again.folder.iterdir()) == [
+        "camera-1.mp4",
+        "camera-2.mp4",
+        "truth.json",
+    ]
+
+
+def test_a_stray_file_among_the_scenes_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / ".DS_Store").touch()
+
+    files = kept_scene(replace(_SMALL, seconds=0.2), root=tmp_path)
+
+    assert files.film().is_file()
+    assert (tmp_path / ".DS_Store").exists()
 
 
 def test_a_scene_that_could_not_be_finished_leaves_nothing(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ class SceneConfig:
         speed_m_per_s: how fast people walk.
         face_px: height of the faces, from the farthest to the nearest.
         entrances_per_s: how many people come into the view, on average.
-        crowding: share of people who walk close beside the one before; 0..1.
+        crowding: share of people who walk close beside the one before, at most four in a row; 0..1.
         occlusion: share of the view that pillars hide; 0..0.8.
         turning_deg: how far heads turn to either side.
         light: brightness; 1 is day.

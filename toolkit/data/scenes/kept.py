@@ -16,11 +16,11 @@ import platformdirs
 
 from toolkit.data.faces import find_faces
 from toolkit.data.scenes.config import SceneConfig
-from toolkit.data.scenes.film import Progress, SceneFiles
+from toolkit.data.scenes.film import TRUTH_FILE, Progress, SceneFiles
 from toolkit.data.scenes.scene import Scene
 
 # Part of every folder's name: raise it when scenes of the same settings come out another way.
-_VERSION = 2
+_VERSION = 3
 
 # Scenes that were not used for longest go first; a minute of 720p takes some 20 MB.
 _MOST_KEPT_BYTES = 4_000_000_000
@@ -47,8 +47,11 @@ def kept_scene(
     """
     root = root or Path(platformdirs.user_cache_dir("toolkit", appauthor=False), "scenes")
     folder = root / _digest(config)
+    files = SceneFiles(folder, config)
     with _writing:
-        if not folder.is_dir():
+        if not _is_whole(files):
+            # Where somebody has emptied it in part.
+            shutil.rmtree(folder, ignore_errors=True)
             part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
             try:
                 Scene(config).write(part, on_progress)
@@ -57,11 +60,16 @@ def kept_scene(
                 shutil.rmtree(part, ignore_errors=True)
             _forget_the_oldest(root, folder)
     os.utime(folder)
-    return SceneFiles(folder, config)
+    return files
 
 
 # Cameras of one scene open at the same moment: one of them writes, the others wait for it.
 _writing = threading.Lock()
+
+
+def _is_whole(files: SceneFiles) -> bool:
+    films = [files.film(camera) for camera in range(1, files.config.cameras + 1)]
+    return all(path.is_file() for path in (*films, files.folder / TRUTH_FILE))
 
 
 def _digest(config: SceneConfig) -> str:
@@ -92,7 +100,9 @@ def _forget_the_oldest(root: Path, but: Path) -> None:
     kept_bytes = 0
     # Another process may be tidying as well.
     with contextlib.suppress(FileNotFoundError):
-        folders = sorted(root.iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
+        # Desktops leave files of their own everywhere, such as .DS_Store.
+        found = [path for path in root.iterdir() if path.is_dir()]
+        folders = sorted(found, key=lambda folder: folder.stat().st_mtime, reverse=True)
         for folder in folders:
             kept_bytes += sum(path.stat().st_size for path in folder.iterdir())
             is_part = folder.suffix == ".part"

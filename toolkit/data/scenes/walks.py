@@ -30,6 +30,9 @@ _FADE_S = 0.4
 _BOB_HZ = 1.9
 _BESIDE_FACES = 0.9
 
+# Each of a row stands a little farther away, and to the left: who comes next would soon be out of the view.
+_MOST_BESIDE = 4
+
 
 class Pose(NamedTuple):
     """How a person is seen at one moment.
@@ -91,15 +94,17 @@ def plan_visits(config: SceneConfig) -> list[list[Visit]]:
     # Nor for a camera that sees everybody much later than the first one.
     entrance, time_s = 0, -_BEFORE_S - (last_sees_s if last_sees_s > _BEFORE_S else 0.0)
     ways: list[_Way] = []
+    beside = 0
     while (
         config.persons and (time_s := time_s + rng.exponential(1 / config.entrances_per_s)) < config.seconds
     ):
         person = min(free_from_s, key=lambda p: free_from_s[p])
         if free_from_s[person] > time_s:
             continue
-        is_beside = bool(ways) and rng.random() < config.crowding
+        is_beside = bool(ways) and rng.random() < config.crowding and beside < _MOST_BESIDE
+        beside = beside + 1 if is_beside else 0
         ways = [
-            _beside(ways[camera]) if is_beside else _choose_way(config, camera, entrance)
+            _beside(ways[camera], config.face_px[0]) if is_beside else _choose_way(config, camera, entrance)
             for camera in range(config.cameras)
         ]
         for camera, way in enumerate(ways):
@@ -157,12 +162,12 @@ def _towards(config: SceneConfig, speed_m_per_s: float, is_rightwards: bool) -> 
     return _Way((far_m - near_m) / speed_m_per_s, at, fades=True)
 
 
-def _beside(way: _Way) -> _Way:
-    """The way of somebody close beside, a little farther away."""
+def _beside(way: _Way, smallest_px: float) -> _Way:
+    """The way of somebody close beside, a little farther away, where that is not too far."""
 
     def at(share: float) -> tuple[float, float]:
         x, face_px = way.at(share)
-        return x - _BESIDE_FACES * face_px, 0.94 * face_px
+        return x - _BESIDE_FACES * face_px, max(smallest_px, 0.94 * face_px)
 
     return way._replace(at=at)
 
