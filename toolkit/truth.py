@@ -83,9 +83,14 @@ class Truth:
         times_s = self.frame_times_s
         return float(times_s[-1] + (times_s[-1] - times_s[-2] if len(times_s) > 1 else 0.0))
 
+    @property
+    def is_repeated(self) -> bool:
+        """Whether it begins again after its end: a single picture has none."""
+        return self.is_looped and self.duration_s > 0
+
     def index_at(self, time_s: float) -> int | None:
         """Number of the frame that is shown at a media time; None before the first and after the end."""
-        if self.is_looped and time_s >= 0 and self.duration_s > 0:
+        if self.is_repeated and time_s >= 0:
             time_s = (time_s + _ROUNDING_S) % self.duration_s
         if not -_ROUNDING_S <= time_s < self.duration_s + _ROUNDING_S:
             return None

@@ -5,7 +5,7 @@ import pytest
 from made_truth import oracle, standing, truth_of
 
 from toolkit.errors import ConfigError
-from toolkit.evaluation.streaming.align import align
+from toolkit.evaluation.streaming.align import align, person_of
 from toolkit.evaluation.streaming.answers import Answer, newest_finished
 from toolkit.evaluation.streaming.scores import over_time, score_streaming
 from toolkit.evaluation.streaming.simulate import delayed, newest_wins, simulated
@@ -151,3 +151,21 @@ def test_a_scene_that_begins_again_brings_the_same_people_as_new_visits():
     assert scores["first_label_s"]["p95"] == 0.0
     with pytest.raises(ConfigError, match="say until_s"):
         score_streaming({"door": truth}, once)
+
+
+def test_each_showing_of_a_scene_has_visits_of_its_own_also_after_hours():
+    faces = [standing(0), standing(1), standing(1, visit=1)]
+    truth = truth_of(lambda n: faces, frames=2, fps=2.0).looped()
+
+    seen = align("door", truth, [], until_s=2500.0)
+
+    assert len(np.unique(seen.visit)) == 3 * 2500
+    assert set(person_of(seen.visit)) == {0, 1}
+
+
+def test_a_looped_scene_of_one_picture_is_scored_at_its_one_instant():
+    truth = truth_of(lambda n: [standing(0)], frames=1).looped()
+
+    scores = score_streaming({"door": truth}, oracle(truth), until_s=3.0)["all"]
+
+    assert (scores["instants"], scores["gender_accuracy"]) == (1, 1.0)

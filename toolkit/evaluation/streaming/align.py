@@ -141,15 +141,18 @@ _TRACK = _COLUMNS.index("track") - 1
 """Where a pair's row, which has no instant yet, has the track."""
 
 _NOT_SHOWN = (-1.0, np.nan, np.nan)
-_MOST_VISITS = 1000
-_MOST_SHOWINGS = 1000
+
+# A row's floats hold whole numbers up to 2 ** 53: 32,768 persons, each 65,536 times in a scene that is shown
+# four million times, for years.
+_MOST_VISITS = 2**16
+_MOST_SHOWINGS = 2**22
 
 
 def _instants(truth: Truth, from_s: float, until_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Time, frame of the truth, and number of the showing of each instant."""
     times_s = np.asarray(truth.frame_times_s, dtype=np.float64)
     showings = 1
-    if truth.is_looped:
+    if truth.is_repeated:
         if not np.isfinite(until_s):
             raise ConfigError("a scene that is shown again and again has no end: say until_s")
         showings = max(1, int(np.ceil(until_s / truth.duration_s)))
