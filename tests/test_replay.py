@@ -95,6 +95,20 @@ def test_what_came_through_a_real_server_is_recorded_and_replayed_alike(tmp_path
     assert replayed["detection_recall"] == live_scores["detection_recall"] > 0.1
 
 
+def test_a_film_that_has_become_shorter_is_said_with_the_time_it_lacks(run, tmp_path):
+    path, _ = run
+    recording = load_recording(path)
+    half = make_scene(replace(FOUND_BY_HAAR, seconds=1.0)).write(tmp_path)
+    live = LiveConfig({"hall": str(half.film(1))})
+    shorter = replace(recording, settings={"live": as_plain(live)})
+    again = Again(shorter, live, HaarDetector(), EchoModel())
+
+    with pytest.raises(DataError, match=r"camera hall ends before 1\.\d+ s, where the run had an answer"):
+        again.answers()
+    with pytest.raises(DataError, match=r"camera hall ends before 1\.900 s, where its truth has a picture"):
+        again.offline()
+
+
 def test_another_detector_is_scored_at_the_recorded_times(run):
     path, live = run
     recording = load_recording(path)
@@ -170,6 +184,7 @@ def test_the_scores_are_printed_side_by_side_with_the_worst_camera(run, capsys):
     [
         (["replay", "nowhere.jsonl"], "no such recording"),
         (["replay", "a.jsonl", "b.jsonl"], "one recording at a time"),
+        (["live", "-c", "hall=scene:hall", "--record", "hall.1"], "ends in .jsonl, such as hall.1.jsonl"),
         (["capacity", "capacity.sconds=3"], "did you mean 'seconds'?"),
         (["capacity", "a.yaml", "b.yaml"], "one experiment at a time"),
         (["capacity", "capacity.most_dropped=3"], "a share from 0 to 1"),

@@ -95,6 +95,10 @@ def live(
         settings["duration_s"] = duration_s
     if not (cameras or any("=" not in word for word in experiment_and_overrides)):
         raise ConfigError("which cameras? Give --camera NAME=SOURCE, once for each, or an experiment (YAML)")
+    if record:
+        from toolkit.evaluation.streaming.recorder import check_recording_name
+
+        check_recording_name(record)
     experiment = load("live", "live", experiment_and_overrides, settings)
     with _metrics(metrics_port, metrics_file) as publish:
         _run_live(experiment, out_dir, json_path, not no_blur, publish, record)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_truth import standing, truth_of
 
-from toolkit.errors import DataError
+from toolkit.errors import ConfigError, DataError
 from toolkit.evaluation.streaming.recorder import AnswerRecorder, load_recording, truth_path
 from toolkit.evaluation.streaming.recording import AnswerLog, recording_of
 from toolkit.evaluation.streaming.scores import score_streaming
@@ -102,6 +102,17 @@ def test_the_truth_of_an_earlier_recording_is_not_believed(tmp_path):
     assert set(first.truths) == {"door"}
     assert second.truths == {}
     assert not truth_path(path).exists()
+
+
+def test_a_name_that_would_share_its_truth_with_another_is_refused(tmp_path):
+    truth = truth_of(lambda n: [standing(0)], frames=20)
+    kept = truth_path(tmp_path / "hall.jsonl")
+    recorded(tmp_path / "hall.jsonl", results(), {"door": truth})
+
+    with pytest.raises(ConfigError, match=r"ends in \.jsonl, such as hall\.2\.jsonl"):
+        AnswerRecorder(tmp_path / "hall.2", {})
+
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["hall.jsonl", kept.name]
 
 
 @pytest.mark.parametrize(

@@ -55,15 +55,15 @@ class Again:
 
         Raises:
             ConfigError: a camera was live: what it showed cannot be had again.
-            DataError: its file is another one now.
+            DataError: its file is another one now, or ends before the run's last answer.
         """
         told = []
         for camera in self._recording.frames:
             recorded = sorted(
                 (a for a in self._recording.answers if a.camera == camera), key=lambda a: a.frame_time_s
             )
-            frames = self._only(self._frames(camera), [a.frame_time_s for a in recorded])
-            for old, new in zip(recorded, self._answer(frames), strict=False):
+            frames = _only(camera, self._frames(camera), [a.frame_time_s for a in recorded])
+            for old, new in zip(recorded, self._answer(frames), strict=True):
                 told.append(replace(new, finished_at_s=old.finished_at_s))
                 self._progress(len(self._recording.answers))
         return told
@@ -73,12 +73,14 @@ class Again:
 
         Raises:
             ConfigError: as :meth:`answers`.
+            DataError: a camera's file ends before its truth does.
         """
         told = []
         ends = {camera: self._recording.until_s[camera] for camera in self._recording.truths}
         total = sum(_frames_until(self._recording.truths[camera], end) for camera, end in ends.items())
         for camera, end_s in ends.items():
-            for answer in self._answer(_before(self._frames(camera), end_s)):
+            truth = self._recording.truths[camera]
+            for answer in self._answer(_before(camera, self._frames(camera), end_s, truth)):
                 told.append(answer)
                 self._progress(total)
         return told
@@ -104,33 +106,47 @@ class Again:
         finally:
             source.close()
 
-    @staticmethod
-    def _only(frames: Iterator[Frame], times_s: Sequence[float]) -> Iterator[Frame]:
-        """Those of the frames that have one of these media times, which grow."""
-        wanted = iter(times_s)
-        time_s = next(wanted, None)
-        for frame in frames:
-            if time_s is None:
-                return
-            media_s = frame.media_time_s or 0.0
-            if abs(media_s - time_s) <= _SAME_FRAME_S:
-                yield frame
-                time_s = next(wanted, None)
-            elif media_s > time_s:
-                raise DataError(
-                    f"camera {frame.camera} shows nothing at {time_s:.3f} s, where the run had an answer: "
-                    "the file has changed since"
-                )
 
-
-def _before(frames: Iterator[Frame], end_s: float) -> Iterator[Frame]:
+def _only(camera: str, frames: Iterator[Frame], times_s: Sequence[float]) -> Iterator[Frame]:
+    """Those of the frames that have one of these media times, which grow."""
+    wanted = iter(times_s)
+    time_s = next(wanted, None)
     for frame in frames:
-        if (frame.media_time_s or 0.0) >= end_s:
+        if time_s is None:
+            return
+        media_s = frame.media_time_s or 0.0
+        if abs(media_s - time_s) <= _SAME_FRAME_S:
+            yield frame
+            time_s = next(wanted, None)
+        elif media_s > time_s:
+            raise DataError(
+                f"camera {camera} shows nothing at {time_s:.3f} s, where the run had an answer: "
+                "the file has changed since"
+            )
+    if time_s is not None:
+        raise DataError(
+            f"camera {camera} ends before {time_s:.3f} s, where the run had an answer: "
+            "the file has changed since"
+        )
+
+
+def _before(camera: str, frames: Iterator[Frame], end_s: float, truth: Truth) -> Iterator[Frame]:
+    """Those of the frames before the end of the run; all that the truth knows must be there."""
+    media_s = -1.0
+    for frame in frames:
+        media_s = frame.media_time_s or 0.0
+        if media_s >= end_s:
             return
         yield frame
+    last_s = float(truth.frame_times_s[truth.frame_times_s < end_s].max(initial=0.0))
+    if media_s < last_s - _SAME_FRAME_S:
+        raise DataError(
+            f"camera {camera} ends before {last_s:.3f} s, where its truth has a picture: "
+            "the file has changed since"
+        )
 
 
 def _frames_until(truth: Truth, end_s: float) -> int:
-    if truth.is_looped:
+    if truth.is_repeated:
         return round(end_s / truth.duration_s * len(truth))
     return int((truth.frame_times_s < end_s).sum())

@@ -90,12 +90,12 @@ def run_recorded(experiment: Experiment, path: Path, out_dir: Path, **settings: 
 
     Args:
         experiment: must have a part ``live``.
-        path: of the file (``.jsonl``).
+        path: of the file; ends in ``.jsonl``.
         out_dir: for the sample pictures.
         settings: see :func:`toolkit.live_run.run_live`.
 
     Raises:
-        ConfigError: the experiment has no part ``live``.
+        ConfigError: the experiment has no part ``live``, or the file another ending.
         SourceError: no camera can be opened.
     """
     # Only now: a replay needs neither the street nor torch, which takes seconds to load.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from toolkit.errors import DataError
+from toolkit.errors import ConfigError, DataError
 from toolkit.evaluation.streaming.recording import Recording, recording_of, row_of
 from toolkit.records import FrameResult
 from toolkit.truth import Truth, load_truths, save_truths
@@ -28,11 +28,15 @@ class AnswerRecorder:
         path: of the file; its folder is made if missing.
         settings: plain values that say what ran.
         truths: camera to its truth, where it is known; kept beside the file (:func:`truth_path`).
+
+    Raises:
+        ConfigError: see :func:`check_recording_name`.
     """
 
     def __init__(
         self, path: Path, settings: Mapping[str, Any], truths: Mapping[str, Truth] | None = None
     ) -> None:
+        check_recording_name(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if truths:
             save_truths(truth_path(path), truths)
@@ -62,6 +66,16 @@ class AnswerRecorder:
 
     def _write(self, values: Mapping[str, Any]) -> None:
         self._file.write(json.dumps(values, separators=(",", ":")) + "\n")
+
+
+def check_recording_name(path: Path) -> None:
+    """Refuse a name that would share its truth with another: ``hall.1`` and ``hall.2``.
+
+    Raises:
+        ConfigError: it does not end in ``.jsonl``.
+    """
+    if path.suffix != ".jsonl":
+        raise ConfigError(f"the name of a recording ends in .jsonl, such as {path.name}.jsonl, got {path}")
 
 
 def truth_path(path: Path) -> Path:
