@@ -20,7 +20,7 @@ from toolkit.live.detect import HaarDetector
 from toolkit.live.pipeline import LivePipeline
 from toolkit.records import Detection
 from toolkit.replay.again import Again
-from toolkit.replay.run import run_replay, scores
+from toolkit.replay.run import keep_scores, run_replay, scores
 from toolkit.scene_source import scene_truths
 
 
@@ -177,6 +177,25 @@ def test_the_scores_are_printed_side_by_side_with_the_worst_camera(run, capsys):
     assert "without latency" in said.out
     assert "worst camera: dark, gender 0.0%" in said.out
     assert "broken off" in said.err
+
+
+def test_of_recordings_as_fast_as_they_go_nothing_is_said_of_the_screen(run, capsys, monkeypatch):
+    path, live = run
+    recording = load_recording(path)
+    fast = as_plain(replace(live, camera=CameraConfig(realtime=False)))
+    result = scores(replace(recording, settings={"live": fast}), recording.answers)
+    kept = {}
+    monkeypatch.setattr("toolkit.replay.run.add_to_run", lambda run_id, values: kept.update(values))
+
+    print_scores(result)
+    keep_scores("run", result)
+
+    said = capsys.readouterr()
+    assert result["streaming"] is result["over_time"] is result["streaming_gender_accuracy"] is None
+    assert result["without_latency"] == scores(recording, recording.answers)["without_latency"]
+    assert "on the screen" not in said.out
+    assert "no score of the screen: the recordings were read as fast as they go" in said.err
+    assert {name.partition("/")[0] for name in kept} == {"without_latency"}
 
 
 @pytest.mark.parametrize(

@@ -86,13 +86,19 @@ def print_scores(result: Mapping[str, Any]) -> None:
     for key, words in _ROWS.items():
         table.add_row(words, *(_text(key, block) for block in blocks.values()))
     out.print(table)
-    streaming = result["streaming"]
-    if len(streaming["cameras"]) > 1 and streaming["worst"]:
-        worst = streaming["worst"]
+    first = result["streaming"] or result["without_latency"]
+    if len(first["cameras"]) > 1 and first["worst"]:
+        worst = first["worst"]
         out.print(
             f"worst camera: {worst['camera']}, gender {worst['gender_accuracy']:.1%}; mean of the cameras "
-            f"{streaming['macro']['gender_accuracy']:.1%}",
+            f"{first['macro']['gender_accuracy']:.1%}",
             highlight=False,
+        )
+    if result["streaming"] is None:
+        err.print(
+            "no score of the screen: the recordings were read as fast as they go (live.camera.realtime: "
+            "false), so no frame had a moment at which it fell due",
+            soft_wrap=True,
         )
     if not result["is_complete"]:
         err.print("[yellow]the run was broken off: scored as far as it was recorded[/yellow]")

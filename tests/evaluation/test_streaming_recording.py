@@ -75,6 +75,24 @@ def test_what_the_network_held_up_counts_as_latency(tmp_path):
     assert late.latency_s == pytest.approx(0.43)
 
 
+@pytest.mark.parametrize(
+    ("address", "is_paced", "until_s"),
+    [("scene:hall", False, 0.4), ("scene:hall?through=rtsp", True, 20.0)],
+)
+def test_a_recording_read_as_fast_as_it_goes_ends_with_its_last_frame(address, is_paced, until_s):
+    truth = truth_of(lambda n: [standing(0)], frames=20)
+    log = AnswerLog()
+    # Five frames of half a second of film, looked at for twenty.
+    for result in results(frames=5):
+        log(result)
+    settings = {"live": {"cameras": {"door": address}, "camera": {"realtime": False}}}
+
+    recording = recording_of(settings, log.rows, {"elapsed_s": 20.0}, {"door": truth})
+
+    assert recording.is_paced is is_paced
+    assert recording.until_s["door"] == pytest.approx(until_s, abs=0.01)
+
+
 def test_a_camera_that_tells_no_time_begins_with_its_first_frame(tmp_path):
     recording = recorded(tmp_path / "run.jsonl", results(media=False))
 

@@ -47,8 +47,9 @@ def run_replay(
         on_frame: see :data:`OnFrame`.
 
     Returns:
-        ``streaming``, ``without_latency`` (each answer counts from its frame on: what is lost to frames that
-        were never answered) and ``offline`` (None unless asked for), each as
+        ``streaming`` (None of recordings that were read as fast as they go: see
+        :attr:`Recording.is_paced`), ``without_latency`` (each answer counts from its frame on: what is lost
+        to frames that were never answered) and ``offline`` (None unless asked for), each as
         :func:`toolkit.evaluation.streaming.scores.score_streaming` has it; ``streaming_gender_accuracy``,
         ``offline_gender_accuracy``, ``latency_ms``, ``answers``, ``over_time``, ``clock``, ``settings``,
         ``mlflow_run_id``.
@@ -117,7 +118,7 @@ def scores(
     truths, until_s = recording.truths, recording.until_s
     at_once = [replace(answer, finished_at_s=answer.frame_time_s) for answer in answers]
     blocks = {
-        "streaming": score_streaming(truths, answers, until_s=until_s),
+        "streaming": score_streaming(truths, answers, until_s=until_s) if recording.is_paced else None,
         "without_latency": score_streaming(truths, at_once, until_s=until_s),
         "offline": None if offline is None else score_streaming(truths, offline, until_s=until_s),
     }
@@ -131,7 +132,7 @@ def scores(
         "latency_ms": {f"p{percent}": value for percent, value in percents.items()},
         "answers": len(recording.answers),
         "is_complete": bool(recording.statistics),
-        "over_time": over_time(seen),
+        "over_time": over_time(seen) if recording.is_paced else None,
     }
 
 
@@ -162,12 +163,14 @@ def _record(path: Path, result: Mapping[str, Any]) -> str | None:
 
 
 def keep_scores(run_id: str | None, result: Mapping[str, Any]) -> None:
-    """Write the scores into the run they belong to; a store that is away is said to be, and no more."""
+    """Write the scores into the run they belong to, of the screen if there was one.
+
+    A store that is away is said to be, and no more.
+    """
     if run_id is None:
         return
-    known = {
-        n: float(v) for n, v in streaming_metrics(result["streaming"], "streaming").items() if v is not None
-    }
+    name = "streaming" if result["streaming"] is not None else "without_latency"
+    known = {n: float(v) for n, v in streaming_metrics(result[name], name).items() if v is not None}
     try:
         add_to_run(run_id, known)
     except StoreUnavailable as error:

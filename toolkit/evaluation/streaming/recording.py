@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from toolkit.data.scenes.address import is_scene, parse_scene
 from toolkit.errors import DataError
 from toolkit.evaluation.streaming.answers import Answer, ShownFace, shown
 from toolkit.records import FrameResult
@@ -26,7 +27,8 @@ class Recording:
         settings: of the run, plain values, addresses without their passwords.
         answers: of all cameras, in the order in which they were finished.
         frames: camera to the number of each answered frame, in the order of the frames.
-        until_s: camera to the media time at which the run ended.
+        until_s: camera to the media time at which the run ended; of recordings as fast as they go, to that of
+            the last answered frame.
         latencies_s: from capture to result, of every answer.
         statistics: of the whole run, see :meth:`LivePipeline.statistics`; empty if it was broken off.
         truths: camera to its truth, where it was known.
@@ -39,6 +41,18 @@ class Recording:
     latencies_s: np.ndarray
     statistics: Mapping[str, Any]
     truths: Mapping[str, Truth] = field(default_factory=dict)
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether the cameras whose truth is known showed it at its own pace.
+
+        Frames of recordings as fast as they go fall due at no moment: none was on a screen, early or late.
+        """
+        return _is_paced(self.settings, self.truths)
+
+
+_ROUNDING_S = 0.002
+"""Times pass through a film's ticks; a frame lasts longer than this."""
 
 
 class AnswerLog:
@@ -101,15 +115,33 @@ def recording_of(
     ended_s = max((row["finished_s"] for row in rows), default=0.0)
     ended_s = max(ended_s, began_s + statistics.get("elapsed_s", 0.0))
     cameras = sorted({*starts, *statistics.get("cameras", {}), *truths})
+    until_s = {camera: ended_s - starts.get(camera, began_s) for camera in cameras}
+    if not _is_paced(settings, truths):
+        # The run's clock tells nothing of media time: what was looked at ends with its last frame.
+        until_s = dict.fromkeys(cameras, 0.0)
+        for answer in answers:
+            until_s[answer.camera] = max(until_s[answer.camera], answer.frame_time_s + _ROUNDING_S)
     return Recording(
         settings,
         tuple(sorted(answers, key=lambda answer: (answer.finished_at_s, answer.camera))),
         {camera: tuple(numbers) for camera, numbers in frames.items()},
-        {camera: ended_s - starts.get(camera, began_s) for camera in cameras},
+        until_s,
         latencies_s,
         statistics,
         truths,
     )
+
+
+def _is_paced(settings: Mapping[str, Any], cameras: Iterable[str]) -> bool:
+    live = settings.get("live") or {}
+    if live.get("camera", {}).get("realtime", True):
+        return True
+    return all(_is_sent(live["cameras"][camera]) for camera in cameras)
+
+
+def _is_sent(address: str | int) -> bool:
+    """A scene that a server sends knows no other pace than its own."""
+    return is_scene(address) and parse_scene(str(address)).config.through == "rtsp"
 
 
 def _starts(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
