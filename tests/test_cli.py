@@ -80,7 +80,10 @@ def test_every_frame_of_a_recording_is_analysed_when_asked(run, tmp_path):
         (["live", "clip.mp4"], "a camera is named as -c NAME=clip.mp4"),
         (["train", "live.yaml"], "has no part 'train', which toolkit train needs"),
         (["train", "train.yaml"], "no face pack 'nowhere'"),
-        (["train", "here.yaml", "--resume", "nowhere"], "nothing to resume in nowhere: there is no such folder"),
+        (
+            ["train", "here.yaml", "--resume", "nowhere"],
+            "nothing to resume in nowhere: there is no such folder",
+        ),
         (["sweep", "here.yaml"], "has no part 'sweep'"),
         (["train"], "no experiment given"),
         (["live", "typo.yaml"], "unknown key 'durations_s'; did you mean 'duration_s'?"),

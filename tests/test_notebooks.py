@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ from waiting import wait_until
 
 from toolkit.cli import main
 from toolkit.errors import ConfigError
+from toolkit.experiment import overrides_of
 from toolkit.notebook_run import find_notebook, grid_points, run_notebook
 from toolkit.tracking import store_uri
 
@@ -208,12 +210,36 @@ def test_a_grid_has_a_point_for_each_combination():
         grid_points(["a=1"])
 
 
+@pytest.mark.parametrize("value", ["/films/" + "a long way " * 20, list(range(60)), "two\nlines", 2.5, None])
+def test_a_value_of_a_grid_reaches_its_notebook_whole(value):
+    [[setting]] = grid_points([f"a.b={json.dumps([value])}"])
+
+    assert len(setting.splitlines()) == 1
+    assert overrides_of([setting]) == {"a": {"b": value}}
+
+
+def test_a_page_that_cannot_be_written_fails_the_run_and_ends_it(store, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("toolkit.notebook_run._save", full)
+
+    with pytest.raises(OSError, match="No space left"):
+        run_notebook(_notebook(store / "full.ipynb", "1 + 1"), store / "full")
+
+    client = MlflowClient(store_uri())
+    runs = client.search_runs([client.get_experiment_by_name("notebook").experiment_id])
+    assert {run.info.status for run in runs if run.info.run_name.startswith("full")} == {"FAILED"}
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["99"], "no single notebook '99'"),
         (["0"], "fits 01_live"),
         (["02", "live.duration_s=3"], "02_queue_and_workers.ipynb takes no settings"),
+        (["01", "live.duration=3"], "unknown key 'duration'; did you mean 'duration_s'?"),
+        (["01", "--grid", "live.duration=[3, 4]"], "unknown key 'duration'; did you mean 'duration_s'?"),
         (["01", "no-such.yaml"], "cannot read the experiment no-such.yaml"),
         (["pyproject.toml"], "no single notebook 'pyproject.toml'"),
         (["broken.ipynb"], "broken.ipynb is not a notebook"),
@@ -229,6 +255,7 @@ def test_a_mistake_is_told_before_a_kernel_starts(tmp_path, monkeypatch, capsys,
 
     assert ended.value.code == 1
     assert said in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.ipynb"]
 
 
 SCREEN = """

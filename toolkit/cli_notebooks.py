@@ -70,15 +70,17 @@ def run(
       toolkit notebooks run 01 live.duration_s=10 --grid 'live.pipeline.batch_size=[1, 8, 32]'
     """
     with doing("loading what executes it"):
-        from toolkit.notebook_run import find_notebook, grid_points, run_notebook
+        from toolkit.notebook_run import check_settings, find_notebook, grid_points, run_notebook
         from toolkit.tracking import RunRecord, run_name
     experiments = [Path(word) for word in experiment_and_overrides if "=" not in word]
     if len(experiments) > 1:
         raise ConfigError(f"one experiment at a time, got {', '.join(map(str, experiments))}")
     experiment = experiments[0] if experiments else None
     settings = [word for word in experiment_and_overrides if "=" in word]
-    path, folder = find_notebook(name), out_dir or new_folder("notebooks")
-    points = grid_points(grid)
+    path, points = find_notebook(name), grid_points(grid)
+    for point in points:
+        check_settings(path, experiment, [*settings, *point])
+    folder = out_dir or new_folder("notebooks")
     sweep = (
         RunRecord("notebook", run_name(path.stem), {"grid": list(grid)}, {"kind": "sweep"}) if grid else None
     )

@@ -181,6 +181,15 @@ def notebook_experiment(settings: Mapping[str, Any]) -> Experiment:
     return load_experiment(path, overrides) if path else load_experiment(None, overrides, settings)
 
 
+def check_keys(overrides: Iterable[str]) -> None:
+    """Check the keys of ``key=value`` words, whatever experiment they are for; values are not looked at.
+
+    Raises:
+        ConfigError: a key is unknown (the nearest known one is named), or a word is not written so.
+    """
+    _completed(Experiment, overrides_of(overrides), "settings")
+
+
 def overrides_of(words: Iterable[str]) -> dict[str, Any]:
     """``key=value`` words as nested values.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import json
+import math
 import os
 import re
 import tempfile
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from toolkit.errors import ConfigError, StoreUnavailable, ToolkitError, did_you_mean
-from toolkit.experiment import OVERRIDES, load_experiment, overrides_of
+from toolkit.experiment import OVERRIDES, check_keys, load_experiment, overrides_of
 from toolkit.mlflow_store import asking_store, store_uri
 from toolkit.tracking import PARENT_RUN, RunRecord, run_name
 
@@ -101,10 +103,33 @@ def grid_points(grid: Sequence[str]) -> list[tuple[str, ...]]:
         values = yaml.safe_load(text) if equals and key else None
         if not isinstance(values, list) or not values:
             raise ConfigError(f"a grid is written key=[value, value], got {axis!r}")
-        axes.append(
-            [f"{key}={yaml.safe_dump(value, default_flow_style=True).split(chr(10))[0]}" for value in values]
-        )
+        axes.append([f"{key}={_in_one_line(value)}" for value in values])
     return list(itertools.product(*axes))
+
+
+def _in_one_line(value: Any) -> str:
+    """A value as YAML, however long it is."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=math.inf).removesuffix("...\n").rstrip("\n")
+    # YAML breaks lines where a text does, JSON does not.
+    return json.dumps(value, default=str) if "\n" in text else text
+
+
+def check_settings(path: Path, experiment: Path | None, settings: Sequence[str]) -> None:
+    """Check what a notebook is to be given, before its kernel starts, which takes seconds.
+
+    Raises:
+        ConfigError: it takes no settings and is given some, or they are not right.
+        ToolkitError: it is not a notebook.
+    """
+    if experiment is not None:
+        load_experiment(experiment, settings)
+    check_keys(settings)
+    code = "\n".join(cell.source for cell in _read(path).cells if cell.cell_type == "code")
+    if (settings or experiment) and not _ASKS_FOR_SETTINGS.search(code):
+        raise ConfigError(
+            f"{path.name} takes no settings: a notebook asks for them with "
+            "toolkit.experiment.notebook_experiment()"
+        )
 
 
 def run_notebook(
@@ -132,8 +157,11 @@ def run_notebook(
         ConfigError: it takes no settings and is given some, or they are not right.
         ToolkitError: it is not a notebook, or what executes it is not installed.
     """
+    check_settings(path, experiment, settings)
     notebook = _read(path)
-    _check_settings(path, notebook, experiment, settings)
+    for name in ("nbclient", "nbconvert"):
+        # Told now, and not when the work is done.
+        _needed(name)
     out_dir.mkdir(parents=True, exist_ok=True)
     params = {"notebook": path.stem, "experiment": experiment, **overrides_of(settings)}
     record = RunRecord("notebook", run_name(path.stem), params, {"kind": "notebook", **(tags or {})})
@@ -151,12 +179,17 @@ def run_notebook(
     except KeyboardInterrupt:
         status = "KILLED"
     finally:
-        html = _save(notebook, out_dir / f"{path.stem}.html")
-        for kept in (html, html.with_suffix(".ipynb")):
-            record.log_file(kept)
-        if record.run_id is not None:
-            record.log_metrics(_metrics_of_nested(record.run_id))
-        run_id = record.close(status)
+        try:
+            html = _save(notebook, out_dir / f"{path.stem}.html")
+            for kept in (html, html.with_suffix(".ipynb")):
+                record.log_file(kept)
+            if record.run_id is not None:
+                record.log_metrics(_metrics_of_nested(record.run_id))
+        except BaseException:
+            status = "FAILED"
+            raise
+        finally:
+            run_id = record.close(status)
     return NotebookReport(path, tuple(settings), status, error, html, run_id)
 
 
@@ -171,20 +204,6 @@ def _read(path: Path) -> NotebookNode:
         said = str(error).partition("\n")[0]
         raise ToolkitError(f"{path} is not a notebook: {said}") from error
     return notebook
-
-
-def _check_settings(
-    path: Path, notebook: NotebookNode, experiment: Path | None, settings: Sequence[str]
-) -> None:
-    if experiment is not None:
-        # A typo is told before the kernel starts, which takes seconds.
-        load_experiment(experiment, settings)
-    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    if (settings or experiment) and not _ASKS_FOR_SETTINGS.search(code):
-        raise ConfigError(
-            f"{path.name} takes no settings: a notebook asks for them with "
-            "toolkit.experiment.notebook_experiment()"
-        )
 
 
 def _execute(
