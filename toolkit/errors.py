@@ -64,7 +64,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     Where there are many, some of them from all over the alphabet.
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.56)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if near:
         return f"did you mean {near[0]!r}?"
     some = names[:: max(1, len(names) // _NAMED)][:_NAMED]
