@@ -212,6 +212,7 @@ def test_a_machine_that_carries_nothing_says_why():
     ("settings", "said"),
     [
         ({"runs": 0}, "runs must be at least 1"),
+        ({"seed": -1}, "seed must be 0 or more, got -1"),
         ({"most_dropped": 2.0}, "a share from 0 to 1"),
         ({"seconds": 0.0}, "seconds must be more than 0"),
         ({"warm_up_s": -1.0}, "warm_up_s must be 0 or more"),

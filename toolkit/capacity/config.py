@@ -62,8 +62,9 @@ class CapacityConfig:
         for name in ("most_p99_ms", "seconds"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be more than 0, got {getattr(self, name)}")
-        if not self.warm_up_s >= 0:
-            raise ConfigError(f"warm_up_s must be 0 or more, got {self.warm_up_s}")
+        for name in ("warm_up_s", "seed"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
 
     def failures(self, row: Mapping[str, Any]) -> list[str]:
         """Which bounds a measured run breaks, in words; none when it passes.
