@@ -5,6 +5,7 @@
 The frames and the boxes of their faces are those of ``datasets/video-faces/faces.json``; films that are not
 in the folder are left out and named. With ``--made N`` also N made pictures of held-back faces are looked at,
 with ``--rates`` the pictures a second of each detector on the cores the process may use, on those frames.
+With ``--once`` ours looks at nothing a second time.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from toolkit.errors import ConfigError, ModelError
+from toolkit.errors import ConfigError
 from toolkit.models.detector.kind import is_detector
-from toolkit.terminal import doing, json_option, out, write_json
+from toolkit.terminal import check_checkpoint, doing, json_option, out, write_json
 
 # As toolkit.models.export.KINDS, which would load torch for a --help.
 _KINDS = ("onnx", "openvino", "openvino-int8")
@@ -72,11 +72,7 @@ def _refuse_what_cannot_be(checkpoint: str, kind: str, calibration: str | None) 
     """A slip is told before torch is loaded, which takes many seconds."""
     if is_detector(checkpoint):
         return
-    # toolkit.models.checkpoint.SHIPPED, whose room loads torch.
-    if checkpoint != "shipped" and not Path(checkpoint).exists():
-        raise ModelError(
-            f"no checkpoint {checkpoint}: a checkpoint is a .safetensors with a .json beside it, or 'shipped'"
-        )
+    check_checkpoint(checkpoint)
     if (kind == "openvino-int8") != (calibration is not None):
         raise ConfigError(
             "--to openvino-int8 needs --calibration PACK, a pack of faces; nothing else takes one"

@@ -14,11 +14,12 @@ import click
 from toolkit.addresses import without_password
 from toolkit.cli_live_view import live_display, print_report
 from toolkit.cli_scene import composing
-from toolkit.errors import ConfigError, ModelError
+from toolkit.errors import ConfigError
 from toolkit.schemes import opener_of
 from toolkit.terminal import (
     FOLDER,
     NEW_FILE,
+    check_checkpoint,
     doing,
     err,
     json_option,
@@ -137,7 +138,8 @@ def _run_live(
     _prepare_scenes(addresses)
     check_recordings(addresses)
     if experiment.live:
-        _check_checkpoints(experiment.live.checkpoint, experiment.live.body_checkpoint)
+        for checkpoint in filter(None, (experiment.live.checkpoint, experiment.live.body_checkpoint)):
+            check_checkpoint(checkpoint)
     if out_dir is not None:
         # Not after the run, when what should lie in it would be lost.
         out_dir.mkdir(parents=True, exist_ok=True)
@@ -231,11 +233,3 @@ def _named_sources(texts: Sequence[str]) -> dict[str, str]:
             )
         sources[name] = source
     return sources
-
-
-def _check_checkpoints(*checkpoints: str | None) -> None:
-    for checkpoint in checkpoints:
-        if checkpoint not in (None, "shipped") and not Path(checkpoint).exists():
-            raise ModelError(
-                f"no checkpoint {checkpoint}: it is the path of a .safetensors file, or of an exported model"
-            )

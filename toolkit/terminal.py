@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from toolkit.errors import ConfigError
+from toolkit.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from toolkit.experiment import Experiment
@@ -115,6 +115,20 @@ def load(
                 f"experiment {experiment.name!r} has no part {one!r}, which toolkit {name} needs"
             )
     return experiment
+
+
+def check_checkpoint(checkpoint: str) -> None:
+    """Tell a slip before torch is loaded, which takes many seconds.
+
+    Raises:
+        ModelError: nothing of that name is there.
+    """
+    # toolkit.models.checkpoint.SHIPPED, whose room loads torch.
+    if checkpoint != "shipped" and not Path(checkpoint).exists():
+        raise ModelError(
+            f"no checkpoint {checkpoint}: a checkpoint is 'shipped', a .safetensors with a .json beside it, "
+            "or the folder of an exported model"
+        )
 
 
 def new_folder(kind: str) -> Path:

@@ -100,7 +100,7 @@ def test_a_detector_that_looks_closer_gets_the_frame_as_it_was_filmed_too():
     class Closer(FixedDetector):
         longest_side_px = 32
 
-        def search(self, images, pictures=None):
+        def look_closer(self, images, pictures=None):
             [asked] = pictures
             assert images[0].shape == (24, 32, 3)
             assert asked.size_wh == (64, 48)

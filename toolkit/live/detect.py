@@ -44,7 +44,7 @@ class FaceDetector(Protocol):
 class CloserDetector(Protocol):
     """A detector that looks at parts of a picture again, as they were filmed."""
 
-    def search(
+    def look_closer(
         self, images: Sequence[np.ndarray], pictures: Sequence[Pixels] | None = None
     ) -> list[list[Detection]]:
         """As a call with ``images``, of pictures that may have more pixels than these."""
@@ -55,7 +55,7 @@ def find_in(
     detect: FaceDetector, images: Sequence[np.ndarray], pictures: Sequence[Pixels]
 ) -> list[list[Detection]]:
     """What a detector finds in images, with the pictures they were shrunk from if it wants them."""
-    return detect.search(images, pictures) if isinstance(detect, CloserDetector) else detect(images)
+    return detect.look_closer(images, pictures) if isinstance(detect, CloserDetector) else detect(images)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class FacesAndBodies:
         """Find the faces and the bodies of every image."""
         return self._joined([detect(images) for detect in self._detectors])
 
-    def search(
+    def look_closer(
         self, images: Sequence[np.ndarray], pictures: Sequence[Pixels] | None = None
     ) -> list[list[Detection]]:
         """See :class:`CloserDetector`."""

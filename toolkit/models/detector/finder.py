@@ -55,8 +55,8 @@ class FaceFinder:
         looks_twice: what may be a face is drawn, from the picture before shrinking, in the size at which the
             network tells faces best, and it is asked again; the score is the mean of both, in logits, and the
             box the second one. It finds more with fewer false alarms, and takes longer where there are more
-            candidates: ``experiments/compare_detectors.py`` prints both, and with ``--once`` what one look
-            gives.
+            candidates: ``experiments/compare_detectors.py`` prints what is found, with ``--rates`` how fast,
+            with ``--once`` both of one look.
 
     Attributes:
         name: for tables and records.
@@ -124,9 +124,9 @@ class FaceFinder:
         Raises:
             ShapeError: an image is no such picture.
         """
-        return self.search(images)
+        return self.look_closer(images)
 
-    def search(
+    def look_closer(
         self, images: Sequence[np.ndarray], pictures: Sequence[Pixels] | None = None
     ) -> list[list[Detection]]:
         """The same, of images that were shrunk already.
