@@ -35,7 +35,7 @@ LEAST_PX = 24
 """Smaller faces are told of as well, but this is where detectors are held against each other."""
 
 _LEAST_SCORE, _LIVE_SCORE = 0.005, 0.3
-_TURN_S = 0.8
+_TURNS, _TURN_S = 7, 0.4
 
 Checked = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 """Pictures (H, W, 3) uint8 BGR, the boxes of their faces, and of what is ignored."""
@@ -198,28 +198,34 @@ def look(detector: FaceDetector, checked: Checked) -> list[LookedAt]:
 
 
 def _rates(contenders: dict[str, FaceDetector], pictures: Sequence[np.ndarray]) -> dict[str, Any]:
-    """Rate of each, in turns, one by one and in batches of 16, and its CPU time; the best of three turns."""
+    """Rate of each, one by one and in batches of 16, and its CPU time, in turns; and ours by the others'."""
     frames = [cv2.resize(picture, (640, 360)) for picture in pictures] or [np.zeros((360, 640, 3), np.uint8)]
     frames = (frames * 16)[:16]
     # OpenCV counts the machine's cores, of which this process may have fewer.
     cv2.setNumThreads(usable_threads())
-    rates: dict[str, dict[str, float]] = {name: {} for name in contenders}
     for detector in contenders.values():
         detector(frames)
-    for _ in range(3):
+    turns: dict[str, dict[str, list[float]]] = {name: {} for name in contenders}
+    for _ in range(_TURNS):
         for name, detector in contenders.items():
             for size in (1, 16):
-                rate, cpu_ms = _rate(detector, frames, size)
-                row, key = rates[name], f"batch_{size}_per_s"
-                row[key] = max(row.get(key, 0.0), rate)
-                row["cpu_ms"] = min(row.get("cpu_ms", cpu_ms), cpu_ms)
-    print(f"\npictures a second, 640 x 360, {usable_threads()} cores")
+                per_s, cpu_ms = _rate(detector, frames, size)
+                turns[name].setdefault(f"batch_{size}_per_s", []).append(per_s)
+            turns[name].setdefault("cpu_ms", []).append(cpu_ms)
+    rates = {name: {key: float(np.median(of)) for key, of in row.items()} for name, row in turns.items()}
+    print(f"\npictures a second, 640 x 360, {usable_threads()} cores, medians of {_TURNS} turns")
     for name, row in rates.items():
         print(f"{name:8}" + "  ".join(f"{key} {rate:8.1f}" for key, rate in row.items()))
+    times = {}
+    for name in [name for name in contenders if name != "ours"]:
+        of_turns = np.divide(turns["ours"]["batch_16_per_s"], turns[name]["batch_16_per_s"])
+        least, median, most = np.percentile(of_turns, (0, 50, 100)).tolist()
+        times[name] = {"least": least, "median": median, "most": most}
+        print(f"in batches of 16, ours is {median:.2f} times as quick as {name} ({least:.2f} to {most:.2f})")
     ours = contenders["ours"]
     told = ours.runtime_for((360, 640)).described() if isinstance(ours, FaceFinder) else {}
     print(f"ours runs in {told.get('name')}, {told.get('threads')} threads")
-    return {"pictures_per_s": rates, "runtime": told, "cores": usable_threads()}
+    return {"pictures_per_s": rates, "times_as_quick": times, "runtime": told, "cores": usable_threads()}
 
 
 def _rate(detector: FaceDetector, frames: Sequence[np.ndarray], size: int) -> tuple[float, float]:

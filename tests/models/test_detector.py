@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from timm.models.byobnet import RepVggBlock
 
 from toolkit.errors import ConfigError, ModelError, ShapeError
 from toolkit.models.checkpoint import Checkpoint
@@ -37,12 +38,15 @@ def one_torch_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def network() -> DetectorNetwork:
-    """With weights by chance that tell places apart."""
+    """With weights by chance that tell places apart, and running statistics that fit them."""
     torch.manual_seed(0)
-    network = DetectorNetwork().eval()
+    network = DetectorNetwork().train()
     for head in network.heads:
         torch.nn.init.normal_(head.weight, std=1.0)
-    return network
+    with torch.no_grad():
+        for seed in range(20):
+            network(torch.from_numpy(pictures(2 + seed, 64, 96)))
+    return network.eval()
 
 
 def pictures(count: int, height: int, width: int) -> np.ndarray:
@@ -72,6 +76,25 @@ def test_there_is_an_answer_for_every_place(network: DetectorNetwork, size_hw: t
 
 def test_the_network_is_small(network: DetectorNetwork) -> None:
     assert sum(parameter.numel() for parameter in network.parameters()) <= 1_000_000
+
+
+def test_its_backbone_is_a_repvgg_of_timms(network: DetectorNetwork) -> None:
+    blocks = [module for module in network.backbone.modules() if isinstance(module, RepVggBlock)]
+
+    assert len(blocks) == 10
+    assert not [block for block in blocks if block.reparam_conv is not None]
+
+
+def test_folded_it_gives_the_same_answers_and_can_still_learn(network: DetectorNetwork) -> None:
+    images = torch.from_numpy(pictures(2, 64, 96))
+
+    folded = network.folded()
+
+    assert sum(p.numel() for p in folded.parameters()) < sum(p.numel() for p in network.parameters())
+    assert not [name for name in folded.state_dict() if "conv_1x1" in name or "identity" in name]
+    assert [name for name in network.state_dict() if "conv_1x1" in name]
+    with torch.inference_mode():
+        assert difference(as_arrays(folded(images)), as_arrays(network(images))) < 1e-4
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +237,15 @@ def test_damaged_weights_are_refused(network: DetectorNetwork, tmp_path: Path) -
 
     with pytest.raises(ModelError, match="checksums differ"):
         DetectorCheckpoint.load(path)
+
+
+def test_weights_of_other_layers_are_refused_in_a_line(network: DetectorNetwork, tmp_path: Path) -> None:
+    folded = DetectorCheckpoint(network.folded(), DetectorCard()).save(tmp_path / "detector")
+
+    with pytest.raises(ModelError, match="other layers") as told:
+        DetectorCheckpoint.load(folded)
+
+    assert "\n" not in str(told.value)
 
 
 def test_other_models_and_missing_files_are_called_what_they_are(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import torch
 from toolkit.errors import ConfigError, ModelError
 from toolkit.models.detector.checkpoint import DetectorCard, DetectorCheckpoint
 from toolkit.models.detector.finder import FaceFinder
-from toolkit.models.detector.int8 import RUNTIME, _OfBytes, add_int8, int8_path
+from toolkit.models.detector.int8 import RUNTIME, _OfBytes, add_int8, int8_path, write_int8
 from toolkit.models.detector.network import DetectorNetwork
 from toolkit.models.runtimes.base import as_arrays, difference
+from toolkit.models.runtimes.openvino_runtime import openvino_core
 
 
 def pictures(count: int, height: int = 96, width: int = 130) -> np.ndarray:
@@ -50,6 +51,17 @@ def test_eight_bits_are_taken_by_themselves_and_answer_nearly_as_the_weights_do(
 
     assert (eight.name, exact.name) == (RUNTIME, "torch")
     assert difference(eight(images)[:1], exact(images)[:1]) < 0.1
+
+
+def test_bytes_brighter_than_any_it_was_made_from_are_told_apart(tmp_path: Path) -> None:
+    pytest.importorskip("nncf")
+    network = DetectorNetwork().eval()
+
+    path = write_int8(network, pictures(4) // 4, tmp_path / "int8.xml")
+
+    layers = openvino_core().read_model(path).get_ordered_ops()
+    of_input = next(layer for layer in layers if layer.get_type_name() == "FakeQuantize")
+    assert [of_input.input_value(end).get_node().data.item() for end in range(1, 5)] == [0, 255, 0, 255]
 
 
 def test_eight_bits_of_other_weights_are_refused(weights: Path, tmp_path: Path) -> None:

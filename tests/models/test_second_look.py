@@ -159,10 +159,11 @@ def test_what_the_second_look_denies_is_no_face(finder: Callable[..., FaceFinder
 def test_a_weak_candidate_can_become_a_face_and_a_very_weak_one_is_left_alone(
     finder: Callable[..., FaceFinder],
 ) -> None:
-    assert len(finder(-0.5, 4.0)([IMAGE])[0]) == 1
-    assert finder(-1.5, 4.0)([IMAGE]) == [[]]
-    [[left_alone]] = finder(-1.5, 4.0, score_threshold=0.01)([IMAGE])
-    assert left_alone.score == pytest.approx(1 / (1 + np.exp(1.5)))
+    assert finder(0.5, 4.0, score_threshold=0.8, looks_twice=False)([IMAGE]) == [[]]
+    assert len(finder(0.5, 4.0, score_threshold=0.8)([IMAGE])[0]) == 1
+    assert finder(-0.5, 9.0)([IMAGE]) == [[]]
+    [[left_alone]] = finder(-0.5, 9.0, score_threshold=0.01)([IMAGE])
+    assert left_alone.score == pytest.approx(1 / (1 + np.exp(0.5)))
 
 
 def test_a_higher_threshold_only_leaves_out_faces(finder: Callable[..., FaceFinder]) -> None:
@@ -253,7 +254,7 @@ def test_the_shipped_detector_keeps_up_with_yunet_on_films_by_looking_twice(
     }
     sys.modules.pop("compare_detectors")
 
-    # 0.90, 0.85 and 0.83 here, YuNet has 0.90, 0.88 and 0.83; with one look it is 0.82, 0.78 and 0.53.
+    # 0.88, 0.83 and 0.82 here, YuNet has 0.90, 0.88 and 0.83; with one look it is 0.82, 0.80 and 0.55.
     for score in (0.3, 0.6, 0.8):
         recall, false_alarms = at_score(curves["yunet"], score)
         assert recall_at(curves["twice"], false_alarms) >= 0.9 * recall

@@ -388,7 +388,9 @@ def test_the_mean_of_two_trainings_is_kept_with_a_card_of_its_own(drawn: Path, t
     result = average_detectors(settings(drawn, tmp_path / "mean"), [path for path in paths if path])
 
     one, other, mean = (
-        DetectorCheckpoint.load(path).network.stem[0].weight for path in (*paths, result.checkpoint) if path
+        DetectorCheckpoint.load(path).network.backbone.stem.conv.weight
+        for path in (*paths, result.checkpoint)
+        if path
     )
     assert torch.allclose(mean, (one + other) / 2, atol=1e-3)
     assert not torch.allclose(one, other, atol=1e-3)

@@ -102,8 +102,14 @@ class DetectorCheckpoint:
         network = DetectorNetwork()
         try:
             network.load_state_dict(load_tensors(content))
-        except (SafetensorError, RuntimeError) as error:
-            raise ModelError(f"{path} does not fit the detector of this program: {error}") from error
+        except SafetensorError as error:
+            raise ModelError(f"{path} holds no tensors: {error}") from error
+        except RuntimeError as error:
+            # torch names every layer that is missing, over many lines.
+            raise ModelError(
+                f"{path} is of a detector with other layers than this program's; "
+                "train it again with experiments/train_detector.py"
+            ) from error
         return cls(network.eval(), card)
 
 

@@ -59,7 +59,7 @@ def export_detector(checkpoint: DetectorCheckpoint, kind: str, folder: Path) -> 
     if kind not in KINDS:
         raise ConfigError(f"a detector is exported to {' or '.join(KINDS)}, got {kind!r}")
     folder.mkdir(parents=True, exist_ok=True)
-    path = export_onnx(checkpoint.network, _CHECKED_SIZES[0], folder / "model.onnx")
+    path = export_onnx(checkpoint.network.folded(), _CHECKED_SIZES[0], folder / "model.onnx")
     if kind == "openvino":
         path = _to_openvino(path)
     far = max(_difference(checkpoint, kind, path, size_hw) for size_hw in _CHECKED_SIZES)

@@ -93,7 +93,7 @@ class FaceFinder:
         self._log_odds = math.log(face_odds)
         self.card = checkpoint.card
         self.longest_side_px = longest_side_px
-        self._network = checkpoint.network
+        self._network = checkpoint.network.folded()
         self._least_logit = math.log(score_threshold / (1 - score_threshold)) - self._log_odds
         self._nms_threshold = nms_threshold
         self._looks_twice = looks_twice

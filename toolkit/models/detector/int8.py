@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import importlib.util
 import tempfile
@@ -12,6 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from timm.layers import ConvNormAct
 from torch import nn
 
 from toolkit.errors import ModelError
@@ -123,8 +123,21 @@ def write_int8(network: DetectorNetwork, pictures_nhwc: np.ndarray, path: Path) 
         quantized = in_a_thread_of_its_own(
             lambda: nncf.quantize(model, dataset, ignored_scope=last, subset_size=len(pictures_nhwc))
         )
+        _take_bytes_as_they_are(quantized)
         load_openvino().save_model(quantized, path, compress_to_fp16=False)
     return path
+
+
+def _take_bytes_as_they_are(model: Any) -> None:
+    """Let the first layer's range be that of bytes: nothing is clipped, and there is nothing to be done.
+
+    What NNCF takes from some pictures ends below 255, where none of them was that bright.
+    """
+    first = next(layer for layer in model.get_ordered_ops() if layer.get_type_name() == "FakeQuantize")
+    for number, end in zip(range(1, 5), (0, 255) * 2, strict=True):
+        old = first.input_value(number).get_node()
+        constant = load_openvino().op.Constant(np.full(old.shape, end, np.float32))
+        first.input(number).replace_source_output(constant.output(0))
 
 
 class _OfBytes(nn.Module):
@@ -136,14 +149,15 @@ class _OfBytes(nn.Module):
 
     def __init__(self, network: DetectorNetwork) -> None:
         super().__init__()
-        self.network = copy.deepcopy(network).eval()
-        first = cast(nn.Conv2d, self.network.stem[0])
+        self.network = network.folded()
+        layer = cast(ConvNormAct, self.network.backbone.stem)
+        first = layer.conv
         weight_bgr = (first.weight.data / network.std).flip(1)
         wide, _, side, _ = weight_bgr.shape
         stem = nn.Conv2d(3 * side, wide, (side, 1), (side, 1))
         stem.weight.data = weight_bgr.permute(0, 3, 1, 2).reshape(wide, 3 * side, side, 1)
         stem.bias = nn.Parameter(-(weight_bgr * network.mean.flip(1)).sum(dim=(1, 2, 3)))
-        self.network.stem[0] = stem
+        layer.conv = stem
         self._side = side
 
     def forward(self, images_nhwc: torch.Tensor) -> DetectorOutputs:

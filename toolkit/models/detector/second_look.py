@@ -18,8 +18,8 @@ SIDE_PX = 128
 FACE_PX = 56
 """About the root of the candidate's area in it. With the side chosen on made pictures."""
 
-FROM_LOGIT = -0.5
-"""Candidates of less than two chances in five are not worth it."""
+FROM_LOGIT = 0.0
+"""Candidates of less than even chances are not worth it."""
 
 _SAME_IOU = 0.4
 _NO_FACE_LOGIT = -8.0
