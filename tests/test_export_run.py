@@ -14,7 +14,7 @@ from made_faces import face_rows, write_pack
 
 from toolkit.cli import cli
 from toolkit.errors import ConfigError
-from toolkit.export_run import run_export
+from toolkit.export_run import SCORES, run_export
 from toolkit.models.checkpoint import Checkpoint, ModelCard
 from toolkit.models.export import KINDS
 from toolkit.models.network import FaceNetwork
@@ -59,6 +59,16 @@ def test_int8_is_calibrated_on_the_named_faces_and_scored_beside_torch(tmp_path:
     assert values["card"]["calibration_pictures"] == 12
     assert values["scores"]["torch"]["n"] == values["scores"]["exported"]["n"] == 18
     assert listener.level == logging.NOTSET, "who listens to the log goes on hearing all of it"
+
+
+def test_faces_of_unknown_age_are_scored_by_gender_alone(monkeypatch, tmp_path: Path) -> None:
+    scores = dict.fromkeys(SCORES) | {"n": 9, "gender_accuracy": 0.5}
+    result = {"card": {"file": "model.onnx", "difference_from_torch": 0.0}, "scores": {"torch": scores}}
+    monkeypatch.setattr("toolkit.export_run.run_export", lambda *args: result)
+
+    told = CliRunner().invoke(cli, ["export", "-o", str(tmp_path), "--data", "faces"], catch_exceptions=False)
+
+    assert told.stdout.split()[-6:] == ["torch", "9", "50.00%", "–", "–", "–"]
 
 
 def test_int8_is_not_calibrated_on_the_faces_that_are_scored(tmp_path: Path) -> None:

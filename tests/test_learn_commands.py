@@ -179,6 +179,20 @@ def test_a_sweep_that_was_ended_goes_on_and_trains_no_point_twice(
     assert parents == [first["mlflow_run_id"], then["mlflow_run_id"]]
 
 
+def test_faces_of_unknown_age_teach_the_gender_alone(toolkit, tmp_path: Path) -> None:
+    write_experiment(tmp_path / "s.yaml", sweep={"grid": {"epochs": [1]}})
+    load_faces("made.parquet").rows.assign(age_lo=0, age_hi=100).to_parquet("made.parquet")
+
+    said = toolkit("sweep s.yaml --json s.json")
+
+    (point,) = json.loads((tmp_path / "s.json").read_text())["points"]
+    assert "validation gender" in said.stderr
+    assert "years off" not in said.stderr
+    assert "gender_accuracy" in point
+    assert "age_group_accuracy" not in point
+    assert "–" in said.stdout
+
+
 def test_a_sweep_over_other_data_is_another_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_experiment(tmp_path / "s.yaml", sweep={"grid": {"image_px": [16, 32]}})

@@ -16,6 +16,14 @@ from toolkit.terminal import check_checkpoint, doing, json_option, out, write_js
 # As toolkit.models.export.KINDS, which would load torch for a --help.
 _KINDS = ("onnx", "openvino", "openvino-int8")
 
+_FORMS = {
+    "gender_accuracy": ".2%",
+    "age_mae_years": ".3f",
+    "age_group_accuracy": ".2%",
+    "age_group_one_off": ".2%",
+}
+"""How scores are written, in the order of the columns: int8 changes little, so more digits than elsewhere."""
+
 
 @click.command()
 @click.argument("checkpoint", default="shipped")
@@ -84,6 +92,7 @@ def _score_table(scores: dict[str, dict[str, Any]]) -> Table:
     for title in ("model", "faces", "gender", "years off", "age group", "one off"):
         table.add_column(title, justify="left" if title == "model" else "right")
     for name, one in scores.items():
-        rates = [f"{one[key]:.2%}" for key in ("gender_accuracy", "age_group_accuracy", "age_group_one_off")]
-        table.add_row(name, str(one["n"]), rates[0], f"{one['age_mae_years']:.3f}", *rates[1:])
+        # Labels that tell no age, as those of gender alone, have no score of it.
+        cells = ["–" if one[key] is None else format(one[key], form) for key, form in _FORMS.items()]
+        table.add_row(name, str(one["n"]), *cells)
     return table

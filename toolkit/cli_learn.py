@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from toolkit.errors import ConfigError
+from toolkit.evaluation.words import score_text
 from toolkit.terminal import (
     FOLDER,
     NEW_FILE,
@@ -237,11 +238,15 @@ def _steps() -> Iterator[tuple[_OnProgress, _OnEpoch]]:
 
 
 def _epoch_line(epoch: int, metrics: dict[str, float]) -> str:
+    ages = ""
+    # Labels that tell no age, as those of gender alone, have no score of it.
+    if "val/age_mae_years" in metrics:
+        group, years = metrics["val/age_group_accuracy"], metrics["val/age_mae_years"]
+        ages = f", age group {group:.1%}, {years:.2f} years off"
     return (
         f"epoch {epoch}: loss {metrics['train/loss']:.3f}; "
-        f"validation gender {metrics['val/gender_accuracy']:.1%}, "
-        f"age group {metrics['val/age_group_accuracy']:.1%}, "
-        f"{metrics['val/age_mae_years']:.2f} years off; {metrics['train/images_per_s']:.0f} images/s"
+        f"validation gender {metrics['val/gender_accuracy']:.1%}{ages}; "
+        f"{metrics['train/images_per_s']:.0f} images/s"
     )
 
 
@@ -251,6 +256,6 @@ def _point_table(rows: list[dict[str, Any]]) -> Table:
     for title in ("gender", "age group", "pictures/s", "million weights"):
         table.add_column(title, justify="right")
     for row in rows:
-        scores = (f"{row[name]:.1%}" for name in ("gender_accuracy", "age_group_accuracy"))
+        scores = (score_text(row.get(name), name) for name in ("gender_accuracy", "age_group_accuracy"))
         table.add_row(row["name"], *scores, f"{row['images_per_s']:.0f}", f"{row['parameters'] / 1e6:.2f}")
     return table

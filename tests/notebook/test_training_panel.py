@@ -77,3 +77,11 @@ def test_a_training_that_fails_says_why(panel: TrainingPanel) -> None:
 
     assert "no face pack" in str(panel.error)
     assert "failed" in panel._status.value
+
+
+def test_an_epoch_without_a_score_of_age_leaves_that_curve_empty(panel: TrainingPanel) -> None:
+    panel._on_epoch(1, {"val/gender_accuracy": 0.5})
+
+    gender, age = panel.figure().axes[1].get_lines()
+    assert gender.get_ydata().tolist() == [50.0]
+    assert len(age.get_ydata()) == 0

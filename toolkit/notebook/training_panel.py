@@ -142,7 +142,8 @@ class TrainingPanel:
     def _on_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
         self.epochs.append(metrics)
         for name, key in _SCORES.items():
-            self._scores[name].append((self._elapsed_s(), 100 * metrics[key]))
+            if key in metrics:
+                self._scores[name].append((self._elapsed_s(), 100 * metrics[key]))
 
     def _show(self) -> None:
         last_s = max(self._elapsed_s(), 1.0)

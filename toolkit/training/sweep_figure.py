@@ -18,16 +18,20 @@ def speed_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     A line joins the points that no other beats in both.
 
     Args:
-        rows: ``name``, ``images_per_s``, ``gender_accuracy`` and ``age_group_accuracy`` (fractions) each.
+        rows: ``name``, ``images_per_s``, ``gender_accuracy`` and ``age_group_accuracy`` (fractions) each,
+            the last one only where labels tell an age.
     """
     figure = Figure(figsize=(11, 4.5), layout="constrained")
-    for axes, (score, label) in zip(figure.subplots(1, 2), _PANELS.items(), strict=True):
-        speeds, values = [row["images_per_s"] for row in rows], [100 * row[score] for row in rows]
+    panels = {score: label for score, label in _PANELS.items() if any(score in row for row in rows)}
+    all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (score, label) in zip(all_axes, panels.items(), strict=True):
+        told = [row for row in rows if score in row]
+        speeds, values = [row["images_per_s"] for row in told], [100 * row[score] for row in told]
         best = unbeaten(speeds, values)
         axes.plot([speeds[i] for i in best], [values[i] for i in best], color=_BEST, linewidth=1)
-        colours = [_BEST if index in best else _POINT for index in range(len(rows))]
+        colours = [_BEST if index in best else _POINT for index in range(len(told))]
         axes.scatter(speeds, values, color=colours, zorder=2)
-        for row, speed, value in zip(rows, speeds, values, strict=True):
+        for row, speed, value in zip(told, speeds, values, strict=True):
             axes.annotate(row["name"], (speed, value), (4, 4), textcoords="offset points", fontsize=7)
         axes.set_xscale("log")
         axes.set_xlabel("pictures/s")
