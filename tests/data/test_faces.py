@@ -76,6 +76,14 @@ def test_a_bad_label_is_refused_with_its_row(
         load_faces(tmp_path / "bad.parquet")
 
 
+@pytest.mark.parametrize("image", ["train/0.jpg", {"bytes": b"", "path": "train/0.jpg"}])
+def test_a_pack_whose_pictures_are_no_bytes_is_refused(tmp_path: Path, image: object) -> None:
+    face_rows(2).assign(image=[image, image]).to_parquet(tmp_path / "names.parquet")
+
+    with pytest.raises(DataError, match=r"names.parquet row 0 \(train/0.jpg\): image must be JPEG bytes"):
+        load_faces(tmp_path / "names.parquet")
+
+
 @pytest.mark.parametrize("content", [b"", b"not a picture"])
 def test_a_broken_picture_is_named_by_its_row_in_the_file(tmp_path: Path, content: bytes) -> None:
     rows = face_rows(6)

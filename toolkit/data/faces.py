@@ -171,7 +171,9 @@ def _checked(path: Path, rows: pd.DataFrame) -> pd.DataFrame:
     is_whole = (ages % 1 == 0).all(axis=1)
     refuse(~is_whole, "ages are whole years (someone of 25.9 is 25)")
     refuse(ages["age_lo"] > ages["age_hi"], "age_lo must not exceed age_hi")
-    refuse(rows["image"].isna(), "image must be JPEG bytes")
+    # Packs of other tools keep the name of a file there, or a name beside the bytes.
+    is_bytes = rows["image"].map(lambda image: isinstance(image, bytes))
+    refuse(~is_bytes, "image must be JPEG bytes")
     is_named = rows["split"].map(lambda split: isinstance(split, str) and split != "")
     refuse(~is_named, "split must be a name, such as train, val or test")
     return rows
