@@ -166,7 +166,16 @@ def test_an_unknown_backbone_is_said_before_anything_is_learned(config: TrainCon
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"epochs": 0}, {"minutes": -1.0}, {"warmup_share": 1.0}, {"learning_rate": 0.0}]
+    "wrong",
+    [
+        {"epochs": 0},
+        {"minutes": -1.0},
+        {"warmup_share": 1.0},
+        {"learning_rate": 0.0},
+        {"weight_decay": -0.1},
+        {"age_weight": -1.0},
+        {"seed": -1},
+    ],
 )
 def test_a_setting_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):

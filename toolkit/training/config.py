@@ -9,6 +9,7 @@ from toolkit.errors import ConfigError, did_you_mean
 
 _MORE_THAN_0 = ("image_px", "epochs", "batch_size", "learning_rate", "loader_threads")
 _MORE_THAN_0_OR_NONE = ("start_px", "minutes", "threads", "patience")
+_NOT_BELOW_0 = ("weight_decay", "age_weight", "seed")
 _SHARES = ("warmup_share", "drop_rate", "ema_decay")
 
 
@@ -86,6 +87,9 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigError(f"{name} must be more than 0 or left out, got {value}")
+        for name in _NOT_BELOW_0:
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
         for name in _SHARES:
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must lie in 0..1, below 1, got {getattr(self, name)}")
