@@ -165,6 +165,16 @@ def test_a_mistake_is_told_in_a_line(run, tmp_path, words, said):
     assert "Traceback" not in err
 
 
+def test_a_name_that_no_table_has_is_told_before_a_face_is_looked_at(run, tmp_path, monkeypatch):
+    write_pack(tmp_path / "made.parquet", train=2, val=2)
+    monkeypatch.setattr("toolkit.evaluate_run.load_faces", lambda *args: pytest.fail("faces were loaded"))
+
+    code, _, _, err = run("--data", "made.parquet", "--split", "val", "--predictions", "told.txt")
+
+    assert code == 1
+    assert "predictions are written as .csv or .parquet, got told.txt" in err
+
+
 def test_ctrl_c_ends_an_evaluation_in_a_word_and_leaves_nothing_half_written(run, tmp_path, monkeypatch):
     write_pack(tmp_path / "made.parquet", train=6, val=6)
 

@@ -74,13 +74,16 @@ def run_evaluation(
         ``runtimes`` (model to what ran it); ``mlflow_run_id``.
 
     Raises:
-        ConfigError: the experiment has no part ``evaluate``.
+        ConfigError: the experiment has no part ``evaluate``, or ``predictions`` names no table.
         DataError: a pack or table is missing, or a row of it cannot be used.
         ModelError: a checkpoint cannot be loaded.
     """
     config = experiment.evaluate
     if config is None:
         raise ConfigError(f"experiment {experiment.name!r} has no part 'evaluate': evaluate: {{data: ...}}")
+    # Told before the work, and not after it: a model may look at faces for an hour.
+    if predictions is not None and not is_table(predictions.name):
+        raise ConfigError(f"predictions are written as .csv or .parquet, got {predictions}")
     tell = on_progress or (lambda what, done, total: None)
     began, called = time.time(), run_name(experiment.name)
     looking = _Looking(config, tell)
