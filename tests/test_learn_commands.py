@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,20 @@ def test_a_training_that_is_ended_in_its_first_epoch_names_nothing_to_go_on_from
     assert "nothing to go on from" in ended.stdout
     assert "--resume" not in ended.stderr
     assert "None" not in ended.stdout
+
+
+def test_what_goes_on_with_a_training_can_be_copied_into_a_shell(
+    toolkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = {"checkpoint": Path("best"), "best_epoch": 1, "was_interrupted": True, "mlflow_run_id": None}
+    monkeypatch.setattr("toolkit.learn_run.run_training", lambda *args, **kwargs: ended)
+    write_experiment(tmp_path / "my e.yaml")
+    words = ["train", "my e.yaml", "train.licence=CC BY 4.0"]
+
+    said = CliRunner().invoke(cli, [*words, "--out", "my out"], catch_exceptions=False).stderr
+
+    _, again = said.strip().split("to go on: ")
+    assert shlex.split(again) == ["toolkit", *words, "--resume", "my out"]
 
 
 @pytest.mark.parametrize(

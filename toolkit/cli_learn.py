@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -67,7 +68,8 @@ def train(
     if result["checkpoint"] is None:
         best = "it ended before its first epoch did: no weights, and nothing to go on from"
     elif result["was_interrupted"]:
-        again = f"toolkit train {' '.join(experiment_and_overrides)} --resume {folder}"
+        # To be copied into a shell: names may have spaces.
+        again = shlex.join(["toolkit", "train", *experiment_and_overrides, "--resume", str(folder)])
         err.print(f"interrupted; to go on: {again}", highlight=False, soft_wrap=True)
     out.print(best, highlight=False, soft_wrap=True)
     print_run(result["mlflow_run_id"])
