@@ -140,6 +140,16 @@ def test_numbers_that_make_no_pack_are_refused(toolkit, tmp_path: Path, words: s
     assert not list(tmp_path.glob("*.parquet"))
 
 
+@pytest.mark.parametrize("words", ["train e.yaml --out", "sweep e.yaml --out", "export -o"])
+def test_a_folder_that_cannot_be_is_told_before_the_work(toolkit, tmp_path: Path, words: str) -> None:
+    write_experiment(tmp_path / "e.yaml", sweep={"grid": {"image_px": [16]}})
+
+    ended = CliRunner().invoke(cli, [*words.split(), "e.yaml/out"])
+
+    assert ended.exit_code == 2
+    assert "e.yaml/out cannot be written" in " ".join(ended.stderr.split())
+
+
 def test_drawn_faces_are_a_pack_to_try_everything_out_with(toolkit, tmp_path: Path) -> None:
     said = toolkit("data draw new/drawn.parquet --train 24 --val 8 --test 4 --json drawn.json")
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from toolkit.errors import ConfigError
 from toolkit.models.detector.kind import is_detector
-from toolkit.terminal import check_checkpoint, doing, json_option, out, write_json
+from toolkit.terminal import NEW_FOLDER, check_checkpoint, doing, json_option, out, write_json
 
 # As toolkit.models.export.KINDS, which would load torch for a --help.
 _KINDS = ("onnx", "openvino", "openvino-int8")
@@ -32,7 +32,7 @@ _FORMS = {
     "-o",
     "--out",
     "folder",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=NEW_FOLDER,
     required=True,
     help="Folder for the network and its card.",
 )

@@ -19,6 +19,7 @@ from toolkit.evaluation.words import score_text
 from toolkit.terminal import (
     FOLDER,
     NEW_FILE,
+    NEW_FOLDER,
     doing,
     err,
     json_option,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("experiment_and_overrides", nargs=-1, metavar="EXPERIMENT [KEY=VALUE]...")
-@click.option("--out", "out_dir", type=FOLDER, help="Folder for checkpoint and state.")
+@click.option("--out", "out_dir", type=NEW_FOLDER, help="Folder for checkpoint and state.")
 @click.option("--resume", "resume_dir", type=FOLDER, help="Go on with the training that was ended there.")
 @json_option
 def train(
@@ -79,7 +80,9 @@ def train(
 
 @click.command()
 @click.argument("experiment_and_overrides", nargs=-1, metavar="EXPERIMENT [KEY=VALUE]...")
-@click.option("--out", "out_dir", type=FOLDER, help="Folder of the points.  [default: runs/sweep/EXPERIMENT]")
+@click.option(
+    "--out", "out_dir", type=NEW_FOLDER, help="Folder of the points.  [default: runs/sweep/EXPERIMENT]"
+)
 @json_option
 def sweep(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, json_path: Path | None) -> None:
     """Train every combination of a grid and compare them: accuracy against speed.

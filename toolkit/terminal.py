@@ -25,21 +25,25 @@ out = Console(width=None if sys.stdout.isatty() else 110)
 err = Console(stderr=True, width=None if sys.stderr.isatty() else 110)
 
 
-class _NewFile(click.Path):
-    """A file to be written: where it cannot be, that is told before the work, and not after it."""
+class _New(click.Path):
+    """A file or folder to be written: where it cannot be, that is told before the work, and not after it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path, after a look at the folder it would lie in."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        folder = next(above for above in path.absolute().parents if above.exists())
+        places = [*path.absolute().parents]
+        if self.dir_okay:
+            places.insert(0, path.absolute())
+        folder = next(place for place in places if place.exists())
         if not folder.is_dir() or not os.access(folder, os.W_OK):
             self.fail(f"{path} cannot be written: {folder} is no folder that takes files", param, ctx)
         return path
 
 
 FILE = click.Path(dir_okay=False, path_type=Path)
-NEW_FILE = _NewFile(dir_okay=False, writable=True, path_type=Path)
+NEW_FILE = _New(dir_okay=False, writable=True, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
+NEW_FOLDER = _New(file_okay=False, writable=True, path_type=Path)
 json_option = click.option("--json", "json_path", type=NEW_FILE, help="Write the result here, as JSON.")
 redis_option = click.option(
     "--redis",
