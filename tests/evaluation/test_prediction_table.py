@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -86,6 +88,19 @@ def test_tables_are_matched_by_the_names_of_their_files():
 
     assert matched.rows["file"].tolist() == [f"{number}.jpg" for number in range(10, 20)]
     assert np.array_equal(matched.age_distribution, first.age_distribution[10:20])
+
+
+def test_names_made_of_digits_stay_names(tmp_path):
+    table = made_table(30)
+    named = replace(table, rows=table.rows.assign(file=[f"{number:04}" for number in range(30)]))
+    counted = replace(table, rows=table.rows.assign(file=range(30)))
+    for name, written in (("named", named), ("counted", counted)):
+        write_table(written, tmp_path / f"{name}.csv")
+
+    again = read_table(tmp_path / "named.csv")
+
+    assert again.rows["file"].tolist() == named.rows["file"].tolist()
+    assert len(paired(named, again)) == len(paired(counted, read_table(tmp_path / "counted.csv"))) == 30
 
 
 def test_tables_of_other_faces_are_refused():

@@ -98,7 +98,9 @@ def read_table(path: Path) -> PredictionTable:
             the row.
     """
     try:
-        content = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+        # Names made of digits stay names: 0012 is no number.
+        is_csv = path.suffix == ".csv"
+        content = pd.read_csv(path, dtype={"file": str}) if is_csv else pd.read_parquet(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}; check its name") from error
     except ValueError as error:
@@ -137,7 +139,9 @@ def paired(first: PredictionTable, second: PredictionTable) -> PredictionTable:
         DataError: the tables hold other faces, or label them otherwise.
     """
     if {"file"} <= set(first.rows) & set(second.rows) and second.rows["file"].is_unique:
-        at = pd.Index(second.rows["file"]).get_indexer(pd.Index(first.rows["file"]))
+        # As texts: a CSV has nothing else, a Parquet may have numbers.
+        names = [pd.Index(table.rows["file"].astype(str)) for table in (first, second)]
+        at = names[1].get_indexer(names[0])
         if (at < 0).any():
             lost = first.rows["file"].iloc[int(np.flatnonzero(at < 0)[0])]
             raise DataError(f"{second.name} has no row for the face {lost!r} of {first.name}")
