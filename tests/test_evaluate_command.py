@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,19 @@ def test_a_mistake_is_told_in_a_line(run, tmp_path, words, said):
     assert out == ""
     assert said in err.replace("\n", " ")
     assert "Traceback" not in err
+
+
+def test_a_sample_is_the_same_where_one_table_alone_names_its_faces(run, tmp_path, words_alone):
+    table = made_table(60)
+    write_table(table, tmp_path / "named.csv")
+    write_table(replace(table, rows=table.rows.drop(columns="file")), tmp_path / "bare.csv")
+
+    for words in (["bare.csv", "--against", "named.csv"], ["named.csv", "--against", "bare.csv"]):
+        code, told, _, err = run(*words, "--limit", "20", "evaluate.resamples=0")
+
+        assert code == 0, err
+        assert told["n"] == told["against"]["scores"]["n"] == 20
+        assert told["against"]["differences"]["gender_accuracy"]["difference"] == 0.0
 
 
 def test_a_name_that_no_table_has_is_told_before_a_face_is_looked_at(run, tmp_path, monkeypatch):

@@ -21,7 +21,14 @@ from toolkit.evaluation.faces import predict_faces
 from toolkit.evaluation.fairness import fairness_gaps
 from toolkit.evaluation.report import write_report
 from toolkit.evaluation.scores import score_table
-from toolkit.evaluation.table import PredictionTable, paired, read_table, sample, write_table
+from toolkit.evaluation.table import (
+    PredictionTable,
+    are_matched_by_file,
+    paired,
+    read_table,
+    sample,
+    write_table,
+)
 from toolkit.evaluation.values import label_notes
 from toolkit.experiment import Experiment, as_plain, as_yaml
 from toolkit.machine import machine
@@ -124,10 +131,11 @@ class _Looking:
             table = read_table(Path(subject))
             if not told:
                 total, name, sha256 = len(table), table.name, _sha256(Path(subject))
+            first = next(iter(told.values()), None)
             # Without the names of files, rows are matched by their order: the same sample of each.
-            if not told or "file" not in table.rows.columns:
+            if first is None or not are_matched_by_file(first, table):
                 table = table.take(sample(len(table), config.limit, config.seed))
-            told[subject] = paired(next(iter(told.values())), table) if told else table
+            told[subject] = table if first is None else paired(first, table)
         return Judged([told[subject] for subject in subjects], faces, total, name, sha256)
 
     def fitted_on(self, judged: Judged) -> PredictionTable | None:

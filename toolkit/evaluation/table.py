@@ -130,6 +130,11 @@ def write_table(table: PredictionTable, path: Path) -> None:
         raise DataError(f"predictions are written as .csv or .parquet, got {path}")
 
 
+def are_matched_by_file(first: PredictionTable, second: PredictionTable) -> bool:
+    """Whether rows of the second are found by their ``file``; else both have to be in the same order."""
+    return {"file"} <= set(first.rows) & set(second.rows) and second.rows["file"].is_unique
+
+
 def paired(first: PredictionTable, second: PredictionTable) -> PredictionTable:
     """The second table in the order of the first, so that rows of the same number are the same face.
 
@@ -138,7 +143,7 @@ def paired(first: PredictionTable, second: PredictionTable) -> PredictionTable:
     Raises:
         DataError: the tables hold other faces, or label them otherwise.
     """
-    if {"file"} <= set(first.rows) & set(second.rows) and second.rows["file"].is_unique:
+    if are_matched_by_file(first, second):
         # As texts: a CSV has nothing else, a Parquet may have numbers.
         names = [pd.Index(table.rows["file"].astype(str)) for table in (first, second)]
         at = names[1].get_indexer(names[0])
