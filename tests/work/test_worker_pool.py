@@ -277,6 +277,20 @@ def test_a_task_that_fails_for_good_is_in_the_dead_letters(queue):
     assert queue.statistics()["dead"] == queue.statistics()["failed"] == 1
 
 
+def test_an_error_that_names_a_file_whose_name_is_not_utf8_stops_no_worker(queue):
+    def read(task):
+        raise OSError("cannot read " + os.fsdecode(b"f\xe4ce.jpg"))
+
+    with WorkerPool(1, {**HANDLERS, "read": read}, queue) as pool:
+        # Nobody waits for it: its error alone has to travel.
+        queue.enqueue({"type": "read"})
+
+        assert pool.submit_task({"type": "double", "n": 1}).result(timeout=10) == 2
+        with pytest.raises(TaskError, match=r"OSError: cannot read f\\udce4ce\.jpg"):
+            pool.submit_task({"type": "read"}).result(timeout=10)
+    assert len(queue.dead_letters) == 2
+
+
 def test_tasks_of_a_type_are_handled_in_batches_and_fail_alone(queue):
     sizes = []
 

@@ -71,6 +71,8 @@ class TaskInHand:
 
     def failed(self, error: str, traceback: str = "") -> Finished:
         """The end of a task that failed for good: it goes to the dead letters."""
+        # The name of a file that is not UTF-8 may stand in both, and Redis would not take it.
+        error, traceback = (text.encode(errors="backslashreplace").decode() for text in (error, traceback))
         return Finished(self.entry, "failed", self._record("failed", error), error, traceback)
 
     def expired(self) -> Finished:
