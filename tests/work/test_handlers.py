@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
 import pytest
@@ -68,6 +69,15 @@ def test_a_handler_that_exits_the_interpreter_only_fails_its_task():
     (error,) = run_handler({"exit": lambda task: sys.exit(3)}, [{"type": "exit"}])
 
     assert isinstance(error, SystemExit)
+
+
+def test_what_a_handler_raises_that_is_no_exception_only_fails_its_task():
+    def cancelled(task):
+        raise asyncio.CancelledError
+
+    (error,) = run_handler({"cancelled": cancelled}, [{"type": "cancelled"}])
+
+    assert isinstance(error, asyncio.CancelledError)
 
 
 @takes_batch(max_items=4)

@@ -167,7 +167,9 @@ def run_handler(handlers: Mapping[str, Handler], tasks: Sequence[dict[str, Any]]
 def _attempt(handler: Handler, argument: Any) -> Any:
     try:
         return handler(argument)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a handler may raise anything, the worker goes on
+    # Also what is no Exception, as a cancelled coroutine or a panic in Rust: a worker that ended by it would
+    # leave its task in hand for ever.
+    except BaseException as error:  # noqa: BLE001 - a handler may raise anything, the worker goes on
         return error
 
 
