@@ -108,6 +108,15 @@ def test_a_result_fetched_in_bulk_is_also_in_its_handle_and_comes_once(queue):
         assert pool.get_results() == []
 
 
+def test_get_results_does_not_wait_for_a_task_that_was_refused(queue):
+    with pytest.raises(ConfigError):
+        queue.submit({"type": "double", "n": 1}, priority="hihg")
+    start = time.monotonic()
+
+    assert queue.get_results(timeout=30) == []
+    assert time.monotonic() - start < 10
+
+
 def test_get_results_is_back_when_nothing_more_can_come(queue):
     with WorkerPool(2, HANDLERS, queue) as pool:
         start = time.monotonic()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
-from toolkit.errors import ConfigError, QueueFull, QueueUnavailable
+from toolkit.errors import ConfigError, QueueUnavailable
 from toolkit.work.codec import MAX_TASK_BYTES
 from toolkit.work.connection import RedisConnection
 from toolkit.work.dead_letters import DeadLetters
@@ -160,7 +160,8 @@ class TaskQueue:
         handles = self._results.handles(task_ids)
         try:
             self._sender.send(task_ids, bodies, self._streams.result_key, priority, delay_s, deadline_s)
-        except (QueueFull, QueueUnavailable):
+        except BaseException:
+            # Whatever kept them back, Ctrl-C while the queue is full too: get_results() would wait for them.
             self._results.forget(len(handles))
             raise
         return handles
