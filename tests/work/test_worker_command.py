@@ -180,11 +180,14 @@ def test_a_worker_whose_redis_goes_away_says_so_once_and_goes_on(worker):
         ("--redis {url} --handlers nowhere:handlers", "No module named 'nowhere'"),
         ("--redis {url} --handlers lab_tasks:handler", "did you mean 'handlers'?"),
         ("--redis {url} --handlers lab_tasks", "named 'module:attribute'"),
+        ("--redis {url} --handlers ./lab_tasks.py:handlers", "named 'module:attribute'"),
+        ("--redis {url} --handlers unfinished:handlers", "(unfinished.py, line 1)"),
         ("--redis {url} --handlers lab_tasks:note --backend processes", "TypeError"),
     ],
 )
 def test_a_mistake_ends_in_one_line(monkeypatch, capsys, tmp_path, queue, words, said):
     (tmp_path / "lab_tasks.py").write_text(LAB_TASKS)
+    (tmp_path / "unfinished.py").write_text("handlers = {")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("REDIS_URL", raising=False)
     monkeypatch.setattr(sys, "path", [*sys.path])

@@ -175,11 +175,12 @@ def _attempt(handler: Handler, argument: Any) -> Any:
 
 def _import(text: str) -> Any:
     module_name, _, attribute = text.partition(":")
-    if not module_name or not attribute:
+    # What begins with a dot is the path of a file, or relative to a package that is not told.
+    if not module_name or not attribute or module_name.startswith("."):
         raise ConfigError(f"handlers are named 'module:attribute', got {text!r}")
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
+    except (ImportError, SyntaxError) as error:
         raise ConfigError(f"handlers {text!r} cannot be imported: {error}") from error
     if not hasattr(module, attribute):
         raise ConfigError(f"{module_name} has no {attribute!r}; {did_you_mean(attribute, vars(module))}")
