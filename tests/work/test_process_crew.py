@@ -15,6 +15,7 @@ import pytest
 from redis_fixtures import new_name, own_server, pid_of, wait_for
 
 from toolkit.errors import ConfigError, TaskError
+from toolkit.work.process_crew import _Seat
 from toolkit.work.results import as_completed
 from toolkit.work.task_queue import TaskQueue
 from toolkit.work.worker_pool import WorkerPool
@@ -138,6 +139,18 @@ def test_handlers_that_cannot_be_made_are_said_on_start(queue):
     with pytest.raises(ConfigError, match=r"did not start: FileNotFoundError: weights\.safetensors"):
         pool.start()
     assert pool.stop() == []
+
+
+def test_no_process_stays_when_the_start_is_interrupted(queue, monkeypatch):
+    def interrupted(seat):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_Seat, "wait_until_ready", interrupted)
+    before = psutil.Process().children()
+
+    with pytest.raises(KeyboardInterrupt):
+        _pool(queue, 2).start()
+    assert psutil.Process().children() == before
 
 
 @pytest.mark.parametrize(

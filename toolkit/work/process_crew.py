@@ -80,7 +80,8 @@ class ProcessCrew:
         try:
             for seat in self._seats:
                 seat.wait_until_ready()
-        except ConfigError:
+        except BaseException:
+            # Ctrl-C too: whoever has no pool that runs could never stop them.
             self.stop(0.0)
             raise
         for seat in self._seats:
