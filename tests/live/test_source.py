@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -370,6 +371,18 @@ def test_a_missing_usb_camera_is_told_quickly_and_quietly(
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"no such file or folder: .*gone\.mp4"):
         open_source(tmp_path / "gone.mp4")
+
+
+def test_a_file_whose_name_begins_with_a_tilde_is_no_home_of_somebody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite("~door.png", np.zeros((4, 6, 3), np.uint8))
+
+    with closing(open_source("~door.png")) as source:
+        assert source.size_wh == (6, 4)
+    with pytest.raises(SourceError, match=r"no such file or folder: .*~gone\.mp4"):
+        open_source("~gone.mp4")
 
 
 def test_a_folder_without_pictures_says_which_endings_count(tmp_path: Path) -> None:

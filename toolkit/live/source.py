@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -113,7 +114,7 @@ def open_source(
             transport=transport,
             clock=clock,
         )
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))  # Path's own raises where "~name" is no user's
     if not path.exists():
         raise SourceError(f"no such file or folder: {path.absolute()}; check its spelling")
     reel: Reel
