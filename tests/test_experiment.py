@@ -77,6 +77,7 @@ def test_the_seed_of_the_experiment_is_that_of_its_parts(tmp_path):
     [
         (LIVE + "  durations_s: 5\n", r"unknown key 'durations_s'; did you mean 'duration_s'\?"),
         (LIVE + "  pipeline: {batchsize: 5}\n", r"unknown key 'batchsize'; did you mean 'batch_size'\?"),
+        (LIVE + "  detector_longest_side_px: 0\n", "detector_longest_side_px must be at least 32, got 0"),
         (LIVE + "  duration_s: soon\n", "live.duration_s: expected a valid number, got 'soon'"),
         (LIVE + "  detector: our\n", "expected 'auto', 'yunet', 'ours' or 'haar', got 'our'"),
         (LIVE + "duration_s: 5\n", r"unknown key 'duration_s'; did you mean 'live.duration_s'\?"),

@@ -90,6 +90,11 @@ class LiveConfig:
             )
         if self.duration_s is not None and not self.duration_s > 0:
             raise ConfigError(f"duration_s must be more than 0, got {self.duration_s}")
+        # Smaller ones are gone before a detector has halved them as often as it does.
+        if self.detector_longest_side_px < 32:
+            raise ConfigError(
+                f"detector_longest_side_px must be at least 32, got {self.detector_longest_side_px}"
+            )
         for camera in (*self.zones, *self.lines):
             if camera not in self.cameras:
                 raise ConfigError(
