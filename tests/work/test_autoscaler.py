@@ -39,7 +39,8 @@ def test_a_pool_grows_while_tasks_wait_and_shrinks_when_they_are_done(queue, bac
         last = pool.submit_task({"type": "nap", "s": 0}).result(timeout=10)
         numbers = queue.statistics()
 
-    done = {handle.result() for handle in handles if handle.is_done()}
+    records = [handle.record(timeout=10) for handle in handles]
+    done = {record["result"] for record in records if record["status"] == "done"}
     assert len(done) > 1
     assert last in done
     assert numbers["in_hand"] == numbers["taken_over"] == numbers["failed"] == 0

@@ -117,6 +117,17 @@ def test_clear_drops_what_waits_and_leaves_what_is_in_hand(queue):
     assert queue.finish([in_hand[0].done()]) == 0
 
 
+def test_those_who_submitted_what_was_cleared_do_not_wait_for_it(queue):
+    handles = [*queue.submit_many([{"n": n} for n in range(3)]), queue.submit({}, delay_s=60)]
+    queue.enqueue({"n": 4})
+
+    assert queue.clear() == 5
+    assert [handle.record(timeout=5)["status"] for handle in handles] == ["dropped"] * 4
+    with pytest.raises(TaskError, match="dropped: the queue was cleared"):
+        handles[0].result()
+    assert queue.get_results(timeout=0) == []
+
+
 # Waiting
 
 

@@ -175,6 +175,15 @@ local function forget_body(id, place)
 end
 local function forget(task) forget_body(task.i, task.b) end
 
+-- The sender of a task that nobody will do may be waiting for its result.
+local function tell_dropped(task, text, expire_ms)
+    if task.r == '' then return end
+    -- A list of five, as toolkit.work.in_hand makes it.
+    local record = '\\149' .. cmsgpack.pack(task.i, nil, 'dropped', text, 0)
+    redis.call('XADD', task.r, '*', 'r', cmsgpack.pack({record}))
+    redis.call('PEXPIRE', task.r, expire_ms)
+end
+
 -- A dead letter gives its slot of shared memory back if its body was brought to Redis.
 local function keep_dead_body(fields)
     local task = as_table(fields)

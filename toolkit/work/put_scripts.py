@@ -47,13 +47,7 @@ local function drop_one()
             redis.call('XDEL', opened[level], oldest[1])
             forget(task)
             redis.call('HINCRBY', stats, 'dropped', 1)
-            if task.r ~= '' then
-                local text = 'the queue was full and this was its oldest task'
-                -- A list of five, as toolkit.work.in_hand makes it.
-                local record = '\\149' .. cmsgpack.pack(task.i, nil, 'dropped', text, 0)
-                redis.call('XADD', task.r, '*', 'r', cmsgpack.pack({record}))
-                redis.call('PEXPIRE', task.r, ARGV[7])
-            end
+            tell_dropped(task, 'the queue was full and this was its oldest task', ARGV[7])
             return true
         end
     end

@@ -238,7 +238,7 @@ class TaskStreams:
 
     def clear(self) -> int:
         """Drop every task that nobody has taken; returns how many."""
-        return self._run(upkeep.CLEAR)
+        return self._run(upkeep.CLEAR, self._expire_ms)
 
     def retire(self) -> None:
         """Forget this consumer; what it still holds goes to others when the lease ends."""

@@ -337,7 +337,7 @@ class TaskQueue:
         return self._connection.is_available()
 
     def clear(self) -> int:
-        """Drop every task that nobody has taken; returns how many."""
+        """Drop every task that nobody has taken, and tell those who submitted them; returns how many."""
         return self._streams.clear()
 
     def close(self) -> None:

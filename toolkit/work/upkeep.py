@@ -54,17 +54,20 @@ SIZE = COMMON + "return waiting()"
 CLEAR = (
     COMMON
     + """
--- Only what nobody has taken: tasks in hand are finished by their workers.
+-- expire_ms. Only what nobody has taken: tasks in hand are finished by their workers.
 local dropped = waiting()
-for _, packed in ipairs(redis.call('HVALS', delayed_tasks)) do
-    forget(as_table(cmsgpack.unpack(packed)[2]))
+local function drop(fields)
+    local task = as_table(fields)
+    forget(task)
+    tell_dropped(task, 'the queue was cleared', ARGV[1])
 end
+for _, packed in ipairs(redis.call('HVALS', delayed_tasks)) do drop(cmsgpack.unpack(packed)[2]) end
 redis.call('DEL', delayed, delayed_tasks)
 for _, stream in ipairs(streams) do
     local entry = first_waiting(stream)
     while entry do
         redis.call('XDEL', stream, entry[1])
-        for _, single in ipairs(singles(as_table(entry[2]))) do forget(as_table(single)) end
+        for _, single in ipairs(singles(as_table(entry[2]))) do drop(single) end
         entry = redis.call('XRANGE', stream, '(' .. entry[1], '+', 'COUNT', 1)[1]
     end
 end
