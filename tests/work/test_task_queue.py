@@ -174,8 +174,9 @@ def test_a_delayed_task_comes_when_it_is_due_and_not_before(queue):
     assert 0.29 <= time.monotonic() - start < 1.5
 
 
-def test_a_task_past_its_deadline_is_skipped_and_counted_and_its_sender_told(queue):
-    handle = queue.submit({"type": "old"}, deadline_s=0.02)
+@pytest.mark.parametrize("deadline_s", [0.02, 0.0001])
+def test_a_task_past_its_deadline_is_skipped_and_counted_and_its_sender_told(queue, deadline_s):
+    handle = queue.submit({"type": "old"}, deadline_s=deadline_s)
     queue.enqueue({"n": 2}, deadline_s=60)
     time.sleep(0.05)
 

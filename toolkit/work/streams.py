@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import operator
 import os
 import socket
@@ -104,7 +105,8 @@ class TaskStreams:
         settings = [
             level,
             _ms(delay_s),
-            _ms(lifetime_s),
+            # 0 is without an end, and not what is left of half a millisecond.
+            math.ceil(lifetime_s * 1000),
             max_waiting,
             int(drop_oldest),
             result_key,
