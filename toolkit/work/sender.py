@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -76,9 +77,10 @@ class Sender:
         """
         if priority not in LEVELS:
             raise ConfigError(f"there is no priority {priority!r}; {did_you_mean(priority, LEVELS)}")
-        if delay_s < 0 or (deadline_s is not None and deadline_s <= 0):
+        # Neither NaN nor what is infinite is a time for Redis.
+        if not (0 <= delay_s < math.inf and (deadline_s is None or 0 < deadline_s < math.inf)):
             raise ConfigError(
-                f"delay_s must be 0 or more and deadline_s above 0, got {delay_s} and {deadline_s}"
+                f"delay_s must be 0 or more and deadline_s above 0 or None, got {delay_s} and {deadline_s}"
             )
         level = LEVELS.index(priority) + 1
         is_plain = not (delay_s or deadline_s or self._max_waiting)

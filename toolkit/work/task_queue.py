@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any, Literal
@@ -68,6 +69,11 @@ class TaskQueue:
         for setting, value in counted.items():
             if not value > 0:  # NaN is neither above nor below
                 raise ConfigError(f"{setting} must be above 0, got {value}")
+        if math.inf in (lease_s, results_expire_s):
+            raise ConfigError(
+                f"lease_s and results_expire_s must be finite, got {lease_s} and {results_expire_s}; "
+                "a year has 31,536,000 s"
+            )
         self.name = name
         self.lease_s = lease_s
         self.max_attempts = max_attempts
