@@ -257,6 +257,17 @@ def test_a_closed_dashboard_does_not_start_again(dashboard):
         board.start()
 
 
+def test_who_watches_a_closed_dashboard_waits_for_nothing(dashboard):
+    board = dashboard(door=[endless()])
+    board.close()
+
+    watching = threading.Thread(target=board.watch, daemon=True)
+    watching.start()
+    watching.join(5.0)
+
+    assert not watching.is_alive()
+
+
 def test_it_stops_before_it_was_started_and_twice(dashboard):
     board = dashboard(door=[endless()])
 

@@ -144,11 +144,12 @@ class LiveDashboard:
         Raises:
             ToolkitError: the run has failed; this is its error.
         """
-        live = (DashboardState.LIVE, *CAN_START)
+        # One that is closed never leaves that state.
+        over = (DashboardState.CLOSED, *CAN_START)
         try:
             with self._changed:
-                self._changed.wait_for(lambda: self._state in live)
-                self._changed.wait_for(lambda: self._state in CAN_START, seconds)
+                self._changed.wait_for(lambda: self._state in (DashboardState.LIVE, *over))
+                self._changed.wait_for(lambda: self._state in over, seconds)
         except KeyboardInterrupt:
             self.stop()
             raise
