@@ -341,6 +341,18 @@ def test_the_store_is_a_sqlite_file_in_runs_unless_the_environment_names_one(tmp
     assert run_name("door").startswith("door-")
 
 
+def test_a_store_may_be_named_by_a_path_from_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mine.db?timeout=9")
+
+    record = RunRecord("live", "door", {})
+    record.log_text("words", "told.txt")
+
+    assert record.close() is not None
+    assert store_uri() == f"sqlite:///{tmp_path}/mine.db?timeout=9"
+    assert [path.read_text() for path in tmp_path.rglob("told.txt")] == ["words"]
+
+
 @pytest.fixture
 def silent_server():
     """The address of a server that takes connections and never answers."""

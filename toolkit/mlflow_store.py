@@ -42,7 +42,9 @@ _CURES = {
 
 def store_uri() -> str:
     """Address of the MLflow store: ``MLFLOW_TRACKING_URI``, else the SQLite file in ``runs``."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{DEFAULT_STORE.resolve() / 'mlflow.db'}"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{DEFAULT_STORE.resolve() / 'mlflow.db'}"
+    # Its path in full: artifacts are kept under no other, and a notebook's kernel works in another folder.
+    return f"{_SQLITE}{Path.cwd() / uri.removeprefix(_SQLITE)}" if uri.startswith(_SQLITE) else uri
 
 
 def shown_by() -> str:
