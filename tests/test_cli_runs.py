@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 
 import pandas as pd
 import pytest
@@ -47,6 +48,21 @@ def test_the_list_shows_what_runs_are_judged_by(run, tmp_path):
     assert [name in out for name in ("quick", "slow", "FINISHED", "90")] == [True] * 4
     rows = json.loads((tmp_path / "runs.json").read_text())
     assert [(row["run"], row["live/fps"]) for row in rows] == [("quick", 90.0), ("slow", 10.0)]
+
+
+def test_the_list_tells_when_a_run_began_by_the_clock_of_the_place(run, monkeypatch, new_store, tmp_path):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", new_store(tmp_path))
+    RunRecord("live", "night", {}, began_at=1_700_000_000.0).close()  # 2023-11-14 22:13:20 UTC
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+
+    try:
+        _, out, _ = run("list")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert "11-15 07:13" in out
 
 
 def test_a_comparison_shows_what_is_unlike_and_draws_it(run, tmp_path):

@@ -245,7 +245,8 @@ def _print_runs(frame: pd.DataFrame, metrics: list[str]) -> None:
 
 def _words(run_id: str, row: pd.Series) -> dict[str, str]:
     """What a list says of a run, by column."""
-    started = row["started"].tz_convert(None).strftime("%m-%d %H:%M")
+    # By the clock of the place, as in the names of runs.
+    started = row["started"].to_pydatetime().astimezone().strftime("%m-%d %H:%M")
     words = (row["run"], run_id[:8], row["experiment"], row["status"], started, _text(row["seconds"]))
     return dict(zip(_COLUMNS, words, strict=True))
 
