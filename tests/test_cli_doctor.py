@@ -62,6 +62,14 @@ def test_the_store_is_looked_at_and_not_made(monkeypatch, tmp_path, new_store):
     assert found("MLflow store").state == "missing"
 
 
+def test_an_address_of_a_store_that_is_none_is_told(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:50o0")
+
+    assert found("MLflow store").state == "missing"
+    assert "nonnumeric port" in found("MLflow store").found
+    assert "secret" not in found("MLflow store").found
+
+
 def test_looking_loads_none_of_the_heavy_libraries():
     code = "import sys; from toolkit.doctor import examine; examine(); print(*sys.modules)"
 

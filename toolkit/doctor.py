@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from http.client import HTTPException
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -182,7 +183,7 @@ def _store() -> Iterator[Finding]:
         try:
             found = _runs_in(path) if path is not None else _answer_of(uri)
             yield Finding("MLflow store", "ok", f"{path or shown}: {found}")
-        except (OSError, ValueError, sqlite3.Error) as error:
+        except (OSError, ValueError, HTTPException, sqlite3.Error) as error:
             cure = "toolkit runs list says more; MLFLOW_TRACKING_URI names another store"
             yield Finding("MLflow store", "missing", f"{path or shown}: {without_password(str(error))}", cure)
     unsent = len(list(DEFAULT_STORE.glob("unsent-*.jsonl")))
