@@ -208,6 +208,8 @@ def test_a_grid_has_a_point_for_each_combination():
     assert grid_points([]) == [()]
     with pytest.raises(ConfigError, match="a grid is written key="):
         grid_points(["a=1"])
+    with pytest.raises(ConfigError, match="the values are not YAML"):
+        grid_points(["a=[1, 2"])
 
 
 @pytest.mark.parametrize("value", ["/films/" + "a long way " * 20, list(range(60)), "two\nlines", 2.5, None])

@@ -100,7 +100,10 @@ def grid_points(grid: Sequence[str]) -> list[tuple[str, ...]]:
     axes = []
     for axis in grid:
         key, equals, text = axis.partition("=")
-        values = yaml.safe_load(text) if equals and key else None
+        try:
+            values = yaml.safe_load(text) if equals and key else None
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{axis!r}: the values are not YAML, such as [1, 2]") from error
         if not isinstance(values, list) or not values:
             raise ConfigError(f"a grid is written key=[value, value], got {axis!r}")
         axes.append([f"{key}={_in_one_line(value)}" for value in values])
