@@ -62,7 +62,8 @@ def run(
     """Execute the notebook NAME (a path, a number, or a part of its name) and record it in MLflow.
 
     The page and the executed notebook lie in --out and in the run; a grid gives one run each, nested in one
-    run of all. Ctrl-C ends the kernel and keeps what there is. Exit code 1 if a cell raised.
+    run of all. Cells work in --out too: files that settings name are told in full. Ctrl-C ends the kernel and
+    keeps what there is. Exit code 1 if a cell raised.
 
     \b
       toolkit notebooks run 01 live.duration_s=10 --out page
