@@ -61,6 +61,9 @@ def test_bytes_brighter_than_any_it_was_made_from_are_told_apart(tmp_path: Path)
 
     layers = openvino_core().read_model(path).get_ordered_ops()
     of_input = next(layer for layer in layers if layer.get_type_name() == "FakeQuantize")
+    assert (
+        of_input.input_value(0).get_node().get_type_name() == "Convert"
+    )  # from bytes: no layer lies between
     assert [of_input.input_value(end).get_node().data.item() for end in range(1, 5)] == [0, 255, 0, 255]
 
 

@@ -75,9 +75,9 @@ class ProcessCrew:
         Raises:
             ConfigError: the handlers cannot be had; the text is that of the worker.
         """
-        for seat in self._seats:
-            seat.launch()
         try:
+            for seat in self._seats:
+                seat.launch()
             for seat in self._seats:
                 seat.wait_until_ready()
         except BaseException:
