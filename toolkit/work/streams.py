@@ -31,6 +31,7 @@ from toolkit.work.parcels import (
     tasks_of,
     unpack,
 )
+from toolkit.work.quiet import Quiet
 from toolkit.work.segments import Lent
 
 _LONG_AGO_MS = 86_400_000
@@ -62,6 +63,7 @@ class TaskStreams:
         self._expire_ms = max(1, round(results_expire_s * 1000))
         self._bodies = Bodies(connection, self._keys[layout.BODY_KEY], self._keys[layout.USED_KEY])
         self._look_for_stale_at = 0.0
+        self._quiet = Quiet()
         streams = self._keys[: len(layout.STREAMS)]
         self._waited_for = ("STREAMS", *streams, *">" * len(streams))
         self._stream_numbers = {key.encode(): number for number, key in enumerate(streams, start=1)}
@@ -132,15 +134,15 @@ class TaskStreams:
         most_tasks = max(max_tasks, most_tasks)
         deadline = time.monotonic() + timeout_s
         while True:
-            now_ms, next_due_ms, rows = self._run(
-                scripts.TAKE, self.consumer, max_tasks, most_tasks, self._stale_ms()
-            )
+            now_ms, next_due_ms, rows = self._look(max_tasks, most_tasks, is_last=timeout_s <= 0)
             wait_s = min(deadline - time.monotonic(), BLOCK_S)
             if next_due_ms > 0:
                 wait_s = min(wait_s, next_due_ms / 1000)
             if not rows and wait_s > 0 and is_wanted():
                 rows, is_too_much = self._wait_for_new(wait_s, most_tasks)
+                self._quiet.waited(now_ms, (entries[0][0] for _, _, entries in rows))
                 if is_too_much:
+                    self._quiet.end()
                     continue
             if rows or time.monotonic() >= deadline or not is_wanted():
                 if rows and rows[0][1] > 1:
@@ -301,6 +303,17 @@ class TaskStreams:
             return 0
         self._look_for_stale_at = now + min(self._lease_ms / 4000, _LOOK_FOR_STALE_S)
         return self._lease_ms
+
+    def _look(self, max_tasks: int, most_tasks: int, is_last: bool) -> tuple[int, int, list[Any]]:
+        """What :data:`scripts.TAKE` answers; nobody is asked where it is known to be nothing."""
+        if not is_last and (times_ms := self._quiet.times_ms()):
+            return *times_ms, []
+        began = time.monotonic()
+        now_ms, next_due_ms, rows = self._run(
+            scripts.TAKE, self.consumer, max_tasks, most_tasks, self._stale_ms()
+        )
+        self._quiet.looked(began, now_ms, next_due_ms, is_empty=not rows)
+        return now_ms, next_due_ms, rows
 
     def _wait_for_new(self, wait_s: float, most_tasks: int) -> tuple[list[Any], bool]:
         """What came; or nothing, and that it was more than wanted and can be taken in pieces now."""
