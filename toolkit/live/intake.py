@@ -13,9 +13,10 @@ from toolkit.live.turns import Turns
 from toolkit.records import Frame
 from toolkit.stats import FrameLedger, RateMeter, StageTimes
 
-_TURN_S = 0.06
+_TURN_S = 0.12
 """So long is a turn, and always a whole frame: the cache is warm again after a part of the first one, and
-whoever is next may have to wait for a core."""
+whoever is next may have to wait for a core. Twice as long would do a little more, but of sixteen recordings
+on two cores each would show nothing for two seconds at a time."""
 
 
 class Way(Protocol):
