@@ -20,9 +20,9 @@ class _Look(NamedTuple):
 class Quiet:
     """Knows whether a queue was empty a moment ago; safe to use from any number of threads.
 
-    A look at all that can be taken costs Redis more than the wait that follows it. Where tasks come one by one
-    to workers who wait for them, every look finds nothing; so the next one is left out for as long as each
-    task came after somebody had begun to wait for it. Nothing can then have been there before it.
+    A look at all that can be taken costs Redis more than the wait that follows it. Where tasks come one by
+    one to workers who wait for them, every look finds nothing; so the next one is left out for as long as
+    each task came after somebody had begun to wait for it. Nothing can then have been there before it.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Quiet:
         self._look = _Look(at, now_ms, next_due_ms) if is_empty else None
 
     def waited(self, since_ms: int, entry_ids: Iterable[bytes]) -> None:
-        """Note what came in a wait that was begun at this time of Redis; there may be more of what is older."""
+        """Note what came in a wait begun at this time of Redis; there may be more of what is older."""
         if any(int(entry_id.partition(b"-")[0]) < since_ms for entry_id in entry_ids):
             self.end()
 
