@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def bench() -> None:
-    """Measure ourselves, the limits of our parts, and others, in one run and in turns."""
+    """Measure ourselves, the limits of our parts, and others, in one run and in turns.
+
+    Ctrl-C ends a bench early: what was measured until then is shown and recorded.
+    """
 
 
 @bench.command("queue", short_help="The task queue, beside raw Redis and other job queues.")
@@ -136,6 +139,8 @@ def _print(result: dict[str, Any], json_path: Path | None) -> None:
     for case in result["cases"].values():
         out.print(case_table(case))
         out.print(ratio_line(case), highlight=False, soft_wrap=True)
+    if result["measurements"] < result["asked"]:
+        out.print(f"ended by hand after {result['measurements']} of {result['asked']} measurements")
     print_run(result["mlflow_run_id"])
     write_json(json_path, result)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import contenders_gone_wrong
@@ -90,6 +91,28 @@ def test_contenders_take_turns():
     )
 
     assert turns == ["ours", "raw", "ours", "raw", "done"]
+
+
+def test_what_was_measured_before_ctrl_c_is_told():
+    def third_is_interrupted(what: str, done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    cases = [case("large_pages", contenders=("ours", "raw")), replace(case("fails"), name="later")]
+
+    told = run_rounds(cases, _CONTENDERS, 2, timeout_s=60, on_progress=third_is_interrupted)
+
+    assert list(told) == ["case"]
+    assert told["case"]["measurements"] == 2
+    assert told["case"]["ratios"]["vs_limit"] == 1.0
+
+
+def test_ctrl_c_before_anything_was_measured_is_no_bench():
+    def interrupted(what: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_rounds([case("fails")], _CONTENDERS, 1, timeout_s=10, on_progress=interrupted)
 
 
 @pytest.mark.parametrize(("name", "asked"), [("ours", "1"), ("raw", "1"), ("fast", "0")])

@@ -92,23 +92,32 @@ def run_rounds(
 ) -> dict[str, Any]:
     """Measure every contender of every case ``rounds`` times, in turns, each in a process of its own.
 
+    Ended by Ctrl-C, it gives what was measured until then.
+
     Returns:
         By case ``contenders``, ``limits`` and ``ratios``, as :func:`summary` makes them.
+
+    Raises:
+        KeyboardInterrupt: nothing was measured until then.
     """
-    cases = list(cases)
-    total = rounds * sum(len(case.contenders) for case in cases)
-    done = 0
-    result = {}
-    for case in cases:
-        measured: dict[str, list[dict[str, Any]]] = {name: [] for name in case.contenders}
-        for round_number in range(1, rounds + 1):
-            for name in case.contenders:
-                on_progress(f"{case.name}, round {round_number}: {name}", done, total)
-                measured[name].append(_measure(case, contenders[name], timeout_s))
-                done += 1
-        result[case.name] = summary(case, contenders, measured)
-    on_progress("done", total, total)
-    return result
+    turns = [
+        (case, round_number, name)
+        for case in cases
+        for round_number in range(1, rounds + 1)
+        for name in case.contenders
+    ]
+    measured: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    try:
+        for done, (case, round_number, name) in enumerate(turns):
+            on_progress(f"{case.name}, round {round_number}: {name}", done, len(turns))
+            run = _measure(case, contenders[name], timeout_s)
+            measured.setdefault(case.name, {name: [] for name in case.contenders})[name].append(run)
+        on_progress("done", len(turns), len(turns))
+    except KeyboardInterrupt:
+        if not measured:
+            raise
+    begun = {case.name: case for case, _, _ in turns if case.name in measured}
+    return {name: summary(case, contenders, measured[name]) for name, case in begun.items()}
 
 
 def summary(
@@ -117,11 +126,11 @@ def summary(
     """Medians of a case's measurements, and ours against the best peer and the limit.
 
     Returns:
-        ``title``; ``figure``, the name of the compared one, and its ``unit``; ``contenders``: by name
-        ``kind``, the medians, ``spread`` (lowest and highest of the compared figure), ``runs`` (the
-        measurements themselves), or ``missing`` or ``error``, why there is none; ``limits``: the compared
-        figure of each limit; ``ratios``: of our best to the best peer (``vs_best_peer``) and to the case's
-        limit (``vs_limit``), None without one, and who those were.
+        ``title``; ``figure``, the name of the compared one, and its ``unit``; ``measurements``, their number;
+        ``contenders``: by name ``kind``, the medians, ``spread`` (lowest and highest of the compared figure),
+        ``runs`` (the measurements themselves), or ``missing`` or ``error``, why there is none; ``limits``:
+        the compared figure of each limit; ``ratios``: of our best to the best peer (``vs_best_peer``) and to
+        the case's limit (``vs_limit``), None without one, and who those were.
     """
     told = {name: _medians(case, contenders[name].kind, runs) for name, runs in measured.items()}
 
@@ -143,6 +152,7 @@ def summary(
         "title": case.title,
         "figure": case.figure,
         "unit": case.unit,
+        "measurements": sum(map(len, measured.values())),
         "contenders": told,
         "limits": {n: c[case.figure] for n, c in told.items() if c["kind"] == "limit" and case.figure in c},
         "ratios": {**ratios, "ours": ours, "best_peer": peer, "limit": case.limit},

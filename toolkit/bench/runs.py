@@ -37,7 +37,9 @@ def run_queue_bench(experiment: Experiment, on_progress: OnProgress = lambda *_:
     """Measure our queue, the limits, and the peers that are installed, and record the run.
 
     Returns:
-        ``machine``, ``settings``, ``cases`` (:func:`toolkit.bench.rounds.summary`) and ``mlflow_run_id``.
+        ``machine``, ``settings``, ``measurements`` and ``asked`` (how many there are, fewer where Ctrl-C
+        ended the bench, and how many there were to be), ``cases`` (:func:`toolkit.bench.rounds.summary`) and
+        ``mlflow_run_id``.
 
     Raises:
         ConfigError: the experiment has no part ``bench: {queue: ...}``, or asks for what there is not.
@@ -161,13 +163,16 @@ def _run(
 ) -> dict[str, Any]:
     measured = run_rounds(cases, contenders, config.rounds, config.timeout_s, on_progress)
     complete(measured)
-    result = {"machine": machine(), "settings": as_plain(config), "cases": measured}
+    asked = config.rounds * sum(len(case.contenders) for case in cases)
+    counts = {"measurements": sum(case["measurements"] for case in measured.values()), "asked": asked}
+    result = {"machine": machine(), "settings": as_plain(config), **counts, "cases": measured}
     # Only now: the record's thread would take its time from whoever is measured.
     record = RunRecord("bench", run_name(experiment.name), as_plain(experiment))
     record.log_metrics({f"bench/{what}/{name}": value for name, value in _numbers(measured).items()})
     record.log_text(as_yaml(experiment), "experiment.yaml")
     record.log_text(json.dumps(result, indent=2), "bench.json")
-    return {**result, "mlflow_run_id": record.close()}
+    status = "FINISHED" if counts["measurements"] == asked else "KILLED"
+    return {**result, "mlflow_run_id": record.close(status)}
 
 
 def _numbers(cases: dict[str, Any]) -> dict[str, float]:
