@@ -1,5 +1,6 @@
 """Many items, one call."""
 
+import math
 import threading
 
 import numpy as np
@@ -317,7 +318,15 @@ def test_a_closed_processor_has_done_its_work_and_takes_no_more():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"batch_size": 0}, {"timeout": -1}, {"timeout": float("nan")}, {"process_fn": None}],
+    [
+        {"batch_size": 0},
+        {"batch_size": 1.5},
+        {"timeout": -1},
+        {"timeout": math.nan},
+        {"timeout": math.inf},
+        {"timeout": 2 * threading.TIMEOUT_MAX},
+        {"process_fn": None},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(settings):
     with pytest.raises(ConfigError):

@@ -1,5 +1,6 @@
 """One camera: reading, books, and finding it again."""
 
+import math
 import threading
 
 import pytest
@@ -190,6 +191,7 @@ def test_a_state_moves_along_its_table_and_nowhere_else():
 
 
 @pytest.mark.parametrize("name", ["open_timeout_s", "retry_first_s", "waiting_frames"])
-def test_a_setting_that_makes_no_sense_is_refused_by_name(name):
+@pytest.mark.parametrize("value", [0, math.nan, math.inf])
+def test_a_setting_that_makes_no_sense_is_refused_by_name(name, value):
     with pytest.raises(ConfigError, match=name):
-        CameraConfig(**{name: 0})
+        CameraConfig(**{name: value})

@@ -1,5 +1,7 @@
 """When another look at a person pays."""
 
+import math
+
 import pytest
 
 from toolkit.errors import ConfigError
@@ -65,8 +67,10 @@ def test_a_look_that_did_not_come_about_pays_again():
     ("setting", "named"),
     [
         ({"votes_wanted": 0}, "votes_wanted"),
+        ({"votes_wanted": math.nan}, "votes_wanted"),
         ({"unsure_again_s": 3.0, "look_again_s": 2.0}, "unsure_again_s"),
         ({"look_again_growth": 1.0}, "look_again_growth"),
+        ({"unsure_below": math.nan}, "unsure_below"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(setting, named):

@@ -1,5 +1,6 @@
 """The street from camera to result."""
 
+import math
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -492,9 +493,22 @@ def test_results_stay_in_order_when_a_later_batch_is_answered_first():
     assert [result.frame.index for result in results] == list(range(30))
 
 
-@pytest.mark.parametrize("setting", [{"batch_size": 0}, {"frames_in_hand": 0}, {"max_wait_s": -1}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"batch_size": 0},
+        {"frames_in_hand": 0},
+        {"frames_in_hand": math.nan},
+        {"detect_every": None},
+        {"workers": 1.5},
+        {"max_wait_s": -1},
+        {"crop_margin": math.nan},
+        {"crop_margin": -0.5},
+        {"smallest_face_px": math.nan},
+    ],
+)
 def test_settings_that_make_no_sense_are_refused(setting):
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=next(iter(setting))):
         PipelineConfig(**setting)
 
 

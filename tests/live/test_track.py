@@ -1,5 +1,6 @@
 """Following faces from frame to frame."""
 
+import math
 import sys
 from pathlib import Path
 
@@ -243,6 +244,7 @@ def test_people_in_a_real_crowd_keep_their_numbers(data_dir, monkeypatch):
         ({"start_score": 1.5}, "start_score"),
         ({"switch_margin": 0.5}, "switch_margin"),
         ({"switch_streak": 0}, "switch_streak"),
+        ({"confirm_after": math.nan}, "confirm_after"),
         ({"most_lost_s": 0.0}, "most_lost_s"),
     ],
 )

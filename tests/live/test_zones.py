@@ -201,6 +201,8 @@ def test_a_line_that_is_added_leaves_the_counts_of_the_other_places_of_its_camer
         (lambda: ZoneConfig(((0, 0), (640, 0), (640, 480))), "unit: px"),
         (lambda: LineConfig((0.5, 0.5), (0.5, 0.5)), "two ends"),
         (lambda: LineConfig((-5, 0), (10, 0), unit="px"), "not negative"),
+        (lambda: LineConfig((5, 0), (10, math.nan), unit="px"), "finite"),
+        (lambda: ZoneConfig(((0, 0), (640, 0), (640, math.inf)), unit="px"), "finite"),
         (lambda: CountConfig(margin=-1), "margin"),
         (lambda: CountConfig(gone_after_s=0), "gone_after_s"),
     ],

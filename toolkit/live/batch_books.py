@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from numbers import Integral
+from threading import TIMEOUT_MAX
 from typing import Any, Literal
 
 from toolkit.errors import BatchSizeMismatch, ConfigError
@@ -78,10 +80,11 @@ def check_settings(batch_size: int, timeout: float, process_fn: Any) -> None:
     Raises:
         ConfigError: a size or time makes no sense, or ``process_fn`` cannot be called.
     """
-    if batch_size < 1:
-        raise ConfigError(f"batch_size must be at least 1, got {batch_size!r}")
-    if not timeout >= 0:
-        raise ConfigError(f"timeout must be 0 s or more, got {timeout!r}")
+    if not (isinstance(batch_size, Integral) and batch_size >= 1):
+        raise ConfigError(f"batch_size must be at least 1, got {batch_size!r}; whole numbers only")
+    # No lock can be waited at for longer: the thread that forms the batches would end.
+    if not 0 <= timeout <= TIMEOUT_MAX:
+        raise ConfigError(f"timeout must be 0 s or more, at most {TIMEOUT_MAX:.0f} s, got {timeout!r}")
     if not callable(process_fn):
         raise ConfigError(
             f"process_fn must be a function that takes a list of items and returns one result for each, "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from numbers import Integral
 
 from toolkit.errors import ConfigError
 from toolkit.live.network import Transport
@@ -37,15 +39,13 @@ class CameraConfig:
     transport: Transport = "tcp"
 
     def __post_init__(self) -> None:
-        for name in (
-            "open_timeout_s",
-            "read_timeout_s",
-            "stall_after_s",
-            "retry_first_s",
-            "retry_most_s",
-            "waiting_frames",
-        ):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} must be more than 0, got {getattr(self, name)!r}")
+        # Neither a socket nor a lock can be told to wait for ever.
+        for name in ("open_timeout_s", "read_timeout_s", "retry_first_s", "retry_most_s"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} must be more than 0 and finite, got {getattr(self, name)!r}")
+        if not self.stall_after_s > 0:
+            raise ConfigError(f"stall_after_s must be more than 0, got {self.stall_after_s!r}")
+        if not (isinstance(self.waiting_frames, Integral) and self.waiting_frames > 0):
+            raise ConfigError(f"waiting_frames must be a whole number above 0, got {self.waiting_frames!r}")
         if self.transport not in ("tcp", "udp"):
             raise ConfigError(f"transport must be 'tcp' or 'udp', got {self.transport!r}")

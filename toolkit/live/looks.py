@@ -32,7 +32,7 @@ class LookConfig:
     unsure_again_s: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.votes_wanted < 1:
+        if not self.votes_wanted >= 1:
             raise ConfigError(f"votes_wanted must be at least 1, got {self.votes_wanted}")
         if not 0 < self.unsure_again_s <= self.look_again_s:
             raise ConfigError(
@@ -41,6 +41,8 @@ class LookConfig:
             )
         if not self.look_again_growth > 1:
             raise ConfigError(f"look_again_growth must be more than 1, got {self.look_again_growth}")
+        if not 0 <= self.unsure_below <= 1:
+            raise ConfigError(f"unsure_below must lie between 0 and 1, got {self.unsure_below}")
 
 
 class Looks:

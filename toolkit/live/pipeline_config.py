@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from numbers import Integral
 
 from toolkit.errors import ConfigError
 from toolkit.live.track import TrackerConfig
@@ -46,8 +48,15 @@ class PipelineConfig:
     def __post_init__(self) -> None:
         counts = ("batch_size", "frames_in_hand", "live_frames_in_hand", "detect_every", "search_every")
         for name in (*counts, "workers"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} must be at least 1, got {value}")
+            value: int | None = getattr(self, name)
+            if name == "workers" and value is None:
+                continue
+            if not (isinstance(value, Integral) and value >= 1):
+                raise ConfigError(f"{name} must be at least 1, got {value!r}; whole numbers only")
+        # From half of the side on, taken away on each side, nothing of the face is left.
+        if not -0.5 < self.crop_margin < math.inf:
+            raise ConfigError(f"crop_margin must be more than -0.5 and finite, got {self.crop_margin!r}")
+        if not self.smallest_face_px >= 0:
+            raise ConfigError(f"smallest_face_px must be 0 or more, got {self.smallest_face_px!r}")
         if not 0 <= self.max_wait_s < 10:
             raise ConfigError(f"max_wait_s must lie between 0 and 10 s, got {self.max_wait_s}")

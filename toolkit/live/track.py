@@ -53,8 +53,11 @@ class TrackerConfig(LookConfig):
             raise ConfigError(f"start_score must lie between 0 and 1, got {self.start_score}")
         if not 0 <= self.switch_margin < 0.5:
             raise ConfigError(f"switch_margin must lie between 0 and 0.5, got {self.switch_margin}")
-        if self.confirm_after < 1 or self.switch_streak < 1:
-            raise ConfigError("confirm_after and switch_streak must be at least 1")
+        if not (self.confirm_after >= 1 and self.switch_streak >= 1):
+            raise ConfigError(
+                f"confirm_after and switch_streak must be at least 1, got {self.confirm_after} and "
+                f"{self.switch_streak}"
+            )
         if not self.most_lost_s > 0:
             raise ConfigError(f"most_lost_s must be more than 0, got {self.most_lost_s}")
 

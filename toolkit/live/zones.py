@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -67,5 +68,5 @@ def _check_points(points: Iterable[PointXy], unit: Unit) -> None:
             raise ConfigError(
                 f"a point in fractions of the picture lies between 0 and 1, got {point}; for pixels: unit: px"
             )
-        if min(point) < 0:
-            raise ConfigError(f"a point in pixels of the picture is not negative, got {point}")
+        if not all(0.0 <= value < math.inf for value in point):
+            raise ConfigError(f"a point in pixels of the picture is not negative, and finite, got {point}")
