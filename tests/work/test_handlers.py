@@ -118,3 +118,5 @@ def test_a_batch_handler_owes_one_result_per_task(returned, text):
 def test_a_batch_of_none_is_refused():
     with pytest.raises(ConfigError, match="max_items=0"):
         takes_batch(0)
+    with pytest.raises(ConfigError, match=r"max_items=1\.5"):
+        takes_batch(1.5)

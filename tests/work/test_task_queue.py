@@ -363,6 +363,7 @@ def test_a_forked_child_has_its_own_ids_and_results(queue):
         (lambda q: TaskQueue(results_expire_s=math.nan), ConfigError, "^results_expire_s must be above 0"),
         (lambda q: TaskQueue(when_full="drop"), ConfigError, "did you mean 'drop_oldest'"),
         (lambda q: TaskQueue(max_waiting=0), ConfigError, "max_waiting must be at least 1"),
+        (lambda q: TaskQueue(max_waiting=math.nan), ConfigError, "max_waiting must be at least 1"),
         (lambda q: TaskQueue(url="http://:secret@x"), ConfigError, r"http://\*\*\*@x"),
         (lambda q: TaskQueue(url="redis://:se/cret@x:1"), ConfigError, "no address of a Redis"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -411,10 +412,32 @@ def test_statistics_count_what_happened(queue):
     assert pool.statistics()["running"] is False
 
 
-@pytest.mark.parametrize("settings", [{"num_workers": 0}, {"retries": -1}, {"retry_wait_s": -1.0}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"num_workers": 0},
+        {"retries": -1},
+        {"retries": math.nan},
+        {"retry_wait_s": -1.0},
+        {"retry_wait_s": math.nan},
+        {"retry_wait_s": math.inf},
+    ],
+)
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(ConfigError, match="num_workers must be at least 1"):
         WorkerPool(handlers={}, **settings)
+
+
+@pytest.mark.parametrize("name", ["num_workers", "max_workers"])
+@pytest.mark.parametrize("number", [1.5, math.nan, "4"])
+def test_a_number_of_workers_is_a_whole_one(name, number):
+    with pytest.raises(ConfigError, match=f"{name} must be a whole number"):
+        WorkerPool(handlers={}, **{name: number})
+
+
+def test_a_run_limit_is_a_number():
+    with pytest.raises(ConfigError, match="run_limit_s must be above 0"):
+        WorkerPool(2, "module:handlers", backend="processes", run_limit_s=math.nan)
 
 
 def test_handlers_that_cannot_be_found_are_said_on_start_and_not_before(queue):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from typing import Any, TypeVar
 
 from toolkit.errors import BatchSizeMismatch, ConfigError, TaskError, did_you_mean
@@ -74,10 +75,10 @@ def takes_batch(max_items: int) -> Callable[[_AnyHandler], _AnyHandler]:
     again alone, so that one bad task does not fail its neighbours.
 
     Raises:
-        ConfigError: ``max_items`` is below 1.
+        ConfigError: ``max_items`` is no whole number, or below 1.
     """
-    if max_items < 1:
-        raise ConfigError(f"a batch holds at least 1 task, got max_items={max_items}")
+    if not (isinstance(max_items, Integral) and max_items >= 1):
+        raise ConfigError(f"a batch holds at least 1 task, got max_items={max_items!r}; whole numbers only")
 
     def mark(handler: _AnyHandler) -> _AnyHandler:
         handler.max_items = max_items  # type: ignore[attr-defined]

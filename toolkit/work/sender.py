@@ -33,7 +33,7 @@ class Sender:
         when_full: str,
         max_task_bytes: int,
     ) -> None:
-        if max_waiting is not None and max_waiting < 1:
+        if max_waiting is not None and not max_waiting >= 1:
             raise ConfigError(f"max_waiting must be at least 1 or None, got {max_waiting}")
         if when_full not in _WHEN_FULL:
             raise ConfigError(f"when_full has no choice {when_full!r}; {did_you_mean(when_full, _WHEN_FULL)}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import math
 import threading
 from collections.abc import Iterable
 from functools import partial
+from numbers import Integral
 from typing import Any, Literal
 
 from toolkit.errors import ConfigError, QueueUnavailable, did_you_mean
@@ -64,9 +66,12 @@ class WorkerPool:
         max_workers: int | None = None,
         run_limit_s: float | None = None,
     ) -> None:
-        if num_workers < 1 or retries < 0 or retry_wait_s < 0:
+        for name, value in {"num_workers": num_workers, "max_workers": max_workers or 1}.items():
+            if not isinstance(value, Integral):
+                raise ConfigError(f"{name} must be a whole number, got {value!r}")
+        if not (num_workers >= 1 and retries >= 0 and 0 <= retry_wait_s < math.inf):
             raise ConfigError(
-                "num_workers must be at least 1, retries and retry_wait_s at least 0; "
+                "num_workers must be at least 1, retries and retry_wait_s at least 0, the wait finite; "
                 f"got {num_workers}, {retries} and {retry_wait_s}"
             )
         if backend not in _BACKENDS:
@@ -81,7 +86,7 @@ class WorkerPool:
                 f"max_workers must be at least num_workers ({num_workers}), for threads and processes: "
                 f"{max_workers} {backend}; Ray has an autoscaler of its own"
             )
-        if run_limit_s is not None and (backend != "processes" or run_limit_s <= 0):
+        if run_limit_s is not None and (backend != "processes" or not run_limit_s > 0):
             raise ConfigError(
                 f"run_limit_s must be above 0, for processes alone (threads cannot be ended): {run_limit_s}"
             )
