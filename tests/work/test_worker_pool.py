@@ -262,6 +262,13 @@ def test_a_task_that_cannot_be_done_fails_with_its_reason(queue, task, text):
         assert pool.submit_task({"type": "double", "n": 1}).result(timeout=10) == 2
 
 
+def test_a_task_may_be_tried_again_more_often_than_a_float_can_double(queue):
+    with WorkerPool(1, HANDLERS, queue, retries=1100, retry_wait_s=0.0) as pool:
+        record = pool.submit_task({"type": "bad"}).record(timeout=60)
+
+    assert (record["status"], record["attempts"]) == ("failed", 1101)
+
+
 def test_a_failing_task_is_tried_again_as_often_as_asked(queue):
     calls = []
 

@@ -35,6 +35,8 @@ _AHEAD_BYTES = 4_000_000
 _PATIENCE_S = 60.0
 _OUTAGE_LOOK_S = 0.2
 _WAKE_AGAIN_S = 0.05
+# After so many, nobody lives to see the next retry; and a float does not hold every power of two.
+_MOST_DOUBLINGS = 60
 
 _body: Callable[[TaskInHand], bytes] = operator.attrgetter("entry.body")
 
@@ -267,7 +269,7 @@ class ThreadCrew:
         # Let go first: if Redis is away now, the lease ends and another takes the task.
         self._recorder.let_go(in_hand)
         for hand in in_hand:
-            wait_s = self._retry_wait_s * 2 ** (hand.attempt - 1)
+            wait_s = self._retry_wait_s * 2 ** min(hand.attempt - 1, _MOST_DOUBLINGS)
             self._queue.put_back([hand], wait_s, is_retry=True)
 
 
