@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class ToolkitError(Exception):
@@ -70,3 +70,16 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     some = names[:: max(1, len(names) // _NAMED)][:_NAMED]
     more = f" and {len(names) - len(some):,} more" if len(names) > len(some) else ""
     return f"known: {', '.join(some)}{more}"
+
+
+def text_of(error: BaseException, write: Callable[[BaseException], str] = str) -> str:
+    """What an error says, also where it raises when it is asked: that must not end the thread that asks.
+
+    Args:
+        error: anything that was raised, by whose code it may be.
+        write: ``str`` or ``repr``.
+    """
+    try:
+        return write(error)
+    except Exception as failure:  # noqa: BLE001 - somebody else's __str__ or __repr__
+        return f"<{type(error).__name__} without a text: its own raises {type(failure).__name__}>"

@@ -4,7 +4,7 @@ import math
 import threading
 
 import pytest
-from fakes import Opener, picture
+from fakes import Opener, Speechless, picture
 from waiting import wait_until
 
 from toolkit.errors import ConfigError, SourceError
@@ -99,6 +99,16 @@ def test_a_driver_that_raises_anything_fails_the_camera_and_not_the_program(capl
 
     assert camera.state is CameraState.FAILED
     assert isinstance(camera.error, ZeroDivisionError)
+
+
+def test_a_driver_whose_error_cannot_say_what_it_is_fails_the_camera():
+    camera = Camera("cam", "clip", opener=Opener(clip=[[picture(1), Speechless()]]))
+    camera.start()
+    wait_until(lambda: not camera.is_alive)
+    camera.stop()
+
+    assert camera.state is CameraState.FAILED
+    assert "Speechless" in camera.get_statistics()["error"]
 
 
 def test_a_missing_camera_raises_unless_it_may_be_waited_for():

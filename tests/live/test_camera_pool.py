@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from fakes import Opener, picture
+from fakes import Opener, Speechless, picture
 from waiting import wait_until
 
 from toolkit.live.camera_pool import CameraPool, CameraWorker
@@ -46,6 +46,19 @@ def test_a_callback_that_raises_loses_its_frame_and_not_the_camera():
 
     assert (statistics["analysed"], statistics["failed"]) == (5, 5)
     assert "odd" in statistics["callback_error"]
+
+
+def test_a_callback_whose_error_cannot_say_what_it_is_leaves_the_statistics():
+    def fail(camera_id, frame):
+        raise Speechless
+
+    worker = CameraWorker("cam", "clip", fail, opener=Opener(clip=[[picture(1)]]))
+    worker.start()
+    wait_until(lambda: not worker.is_active)
+    statistics = worker.get_statistics()
+    worker.stop()
+
+    assert "Speechless" in statistics["callback_error"]
 
 
 def test_a_callback_may_stop_its_own_camera():

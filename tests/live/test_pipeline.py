@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import cv2
 import pytest
-from fakes import EchoModel, FixedDetector, Opener, ScriptedSource, picture
+from fakes import EchoModel, FixedDetector, Opener, ScriptedSource, Speechless, picture
 from waiting import wait_until
 
 from toolkit.errors import ConfigError, SourceError
@@ -93,6 +93,17 @@ def test_a_frame_the_detector_cannot_stand_fails_alone():
 
     assert books(pipeline) == [(3, 2, 0, 1, 0)]
     assert "no detector can stand" in pipeline.statistics()["cameras"]["cam"]["analysis_error"]
+
+
+def test_a_model_whose_error_cannot_say_what_it_is_leaves_the_statistics():
+    def fail(crops):
+        raise Speechless
+
+    with street(Opener(cam=[[picture(1)]]), predict=fail) as pipeline:
+        pipeline.wait(10)
+
+    assert books(pipeline) == [(1, 0, 0, 1, 0)]
+    assert "Speechless" in pipeline.statistics()["cameras"]["cam"]["analysis_error"]
 
 
 def test_a_failing_model_fails_its_frames_and_the_person_is_asked_for_again():

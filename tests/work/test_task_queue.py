@@ -14,6 +14,7 @@ import time
 import numpy as np
 import pytest
 import redis
+from fakes import Speechless
 from redis_fixtures import frozen, new_name, own_server, pid_of, wait_for
 
 import toolkit.work
@@ -298,6 +299,16 @@ def test_a_leased_task_that_raises_every_time_ends_in_the_dead_letters(each_serv
 
     assert "KeyError" in handle.record(timeout=5)["error"]
     assert each_server.statistics()["dead"] == 1
+
+
+def test_a_leased_task_that_ends_without_a_text_ends_in_the_dead_letters(queue):
+    queue.max_attempts = 1
+    queue.enqueue({"n": 1})
+
+    with pytest.raises(Speechless), queue.lease():
+        raise Speechless
+
+    assert queue.dead_letters.newest()[0].error.startswith("Speechless")
 
 
 def test_everything_works_on_each_server(each_server):

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from fakes import Speechless
 from redis_fixtures import frozen, new_name, own_server, pid_of, wait_for
 
 from toolkit.errors import ConfigError, QueueUnavailable, TaskError
@@ -260,6 +261,17 @@ def test_a_task_that_cannot_be_done_fails_with_its_reason(queue, task, text):
         assert handle.record()["status"] == "failed"
         # The worker goes on.
         assert pool.submit_task({"type": "double", "n": 1}).result(timeout=10) == 2
+
+
+def test_an_error_that_cannot_say_what_it_is_fails_its_task_and_not_the_worker(queue):
+    def fail(task):
+        raise Speechless
+
+    with WorkerPool(1, {"bad": fail, "double": HANDLERS["double"]}, queue) as pool:
+        with pytest.raises(TaskError, match="Speechless without a text"):
+            pool.submit_task({"type": "bad"}).result(timeout=10)
+
+        assert pool.submit_task({"type": "double", "n": 2}).result(timeout=10) == 4
 
 
 def test_a_task_may_be_tried_again_more_often_than_a_float_can_double(queue):

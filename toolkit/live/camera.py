@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from toolkit.addresses import without_password
-from toolkit.errors import AccessRefused, SourceError
+from toolkit.errors import AccessRefused, SourceError, text_of
 from toolkit.live.backoff import Backoff
 from toolkit.live.camera_config import CameraConfig
 from toolkit.live.camera_state import CameraState, StateLog
@@ -178,7 +178,7 @@ class Camera:
             "state": self.state.value,
             "reason": self.reason,
             "state_s": round(self._states.seconds, 1),
-            "error": None if self.error is None else str(self.error),
+            "error": None if self.error is None else text_of(self.error),
             "read": counts.read,
             "analysed": counts.analysed,
             "skipped": counts.skipped,
@@ -304,7 +304,7 @@ class Camera:
         self.error = error
         if not self._is_decided.is_set():
             self._opening_error = error
-        self._states.move(CameraState.FAILED, str(error) or repr(error))
+        self._states.move(CameraState.FAILED, text_of(error) or repr(error))
 
     def _skip(self, frame: Frame) -> None:
         self.ledger.settle(frame.index, "skipped", "stopped" if self._is_stopping.is_set() else "replaced")

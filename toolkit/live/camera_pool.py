@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.errors import SourceError
+from toolkit.errors import SourceError, text_of
 from toolkit.live.camera import Camera, OpenSource
 from toolkit.live.camera_config import CameraConfig
 from toolkit.live.source import Address, open_source
@@ -89,7 +89,7 @@ class CameraWorker:
         return self.camera.get_statistics() | {
             "frames_per_s": round(self._rate.per_s, 2),
             "latency_ms": self._latency.snapshot_ms(),
-            "callback_error": None if self.callback_error is None else repr(self.callback_error),
+            "callback_error": None if self.callback_error is None else text_of(self.callback_error, repr),
         }
 
     def _deliver_all(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.cores import usable_cores
-from toolkit.errors import ConfigError, SourceError
+from toolkit.errors import ConfigError, SourceError, text_of
 from toolkit.live.camera import Address, Camera, CameraConfig, OpenSource
 from toolkit.live.detect import FaceDetector, WholeFrame
 from toolkit.live.finish import Finish, Listener
@@ -263,7 +263,7 @@ class LivePipeline:
                 "looks": lane.tracker.looks(),
                 "waiting": len(lane.camera.mailbox),
                 "causes": lane.camera.ledger.causes(),
-                "analysis_error": None if lane.analysis_error is None else repr(lane.analysis_error),
+                "analysis_error": None if lane.analysis_error is None else text_of(lane.analysis_error, repr),
             }
             for name, lane in lanes.items()
         }

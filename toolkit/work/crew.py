@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from toolkit.errors import QueueUnavailable, TaskError
+from toolkit.errors import QueueUnavailable, TaskError, text_of
 from toolkit.work.books import Books
 from toolkit.work.handlers import Handler, batch_size, run_handler, types_in_place
 from toolkit.work.parcels import Finished
@@ -274,4 +274,5 @@ class ThreadCrew:
 
 
 def _failed(hand: TaskInHand, error: BaseException) -> Finished:
-    return hand.failed(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
+    text = f"{type(error).__name__}: {text_of(error)}"
+    return hand.failed(text, "".join(traceback.format_exception(error)))

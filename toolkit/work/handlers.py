@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 from typing import Any, TypeVar
 
-from toolkit.errors import BatchSizeMismatch, ConfigError, TaskError, did_you_mean
+from toolkit.errors import BatchSizeMismatch, ConfigError, TaskError, did_you_mean, text_of
 
 _log = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ def run_handler(handlers: Mapping[str, Handler], tasks: Sequence[dict[str, Any]]
         if len(tasks) == 1:
             return [results]
         _log.warning(
-            "a batch of %d %r tasks failed (%s); each is tried alone", len(tasks), task_type, results
+            "a batch of %d %r tasks failed (%s); each is tried alone", len(tasks), task_type, text_of(results)
         )
         return [run_handler(handlers, [task])[0] for task in tasks]
     if not isinstance(results, Sequence) or len(results) != len(tasks):

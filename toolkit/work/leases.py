@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from toolkit.errors import QueueUnavailable
+from toolkit.errors import QueueUnavailable, text_of
 from toolkit.work.in_hand import TaskInHand
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def held(queue: TaskQueue, in_hand: list[TaskInHand]) -> Iterator[None]:
     except BaseException as error:
         again = [hand for hand in in_hand if hand.attempt < queue.max_attempts]
         queue.put_back(again, is_retry=True)
-        queue.finish(hand.failed(f"{type(error).__name__}: {error}") for hand in in_hand if hand not in again)
+        text = f"{type(error).__name__}: {text_of(error)}"
+        queue.finish(hand.failed(text) for hand in in_hand if hand not in again)
         raise
     queue.finish(hand.done() for hand in in_hand)
 
