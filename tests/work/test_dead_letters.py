@@ -60,6 +60,15 @@ def test_a_letter_put_in_again_is_done_by_a_better_handler(queue):
     assert len(queue.dead_letters) == 0
 
 
+def test_one_letter_is_named_by_its_id_alone(queue):
+    first, second = _fail(queue, {"n": 1}, {"n": 2})
+
+    assert queue.dead_letters.requeue(second) == 1
+    assert queue.dead_letters.drop(first) == 1
+
+    assert queue.dequeue() == {"type": "t", "n": 2}
+
+
 def test_only_the_named_letters_are_put_in_again_or_dropped(queue):
     first, second, third = _fail(queue, {"n": 1}, {"n": 2}, {"n": 3})
 

@@ -43,16 +43,21 @@ class DeadLetters:
         """The newest letters, the newest first."""
         return [_letter(*row) for row in self._streams.dead(max_letters)]
 
-    def requeue(self, task_ids: Iterable[str] | None = None) -> int:
-        """Put these tasks, or all, at the end of the queue as if new; returns how many.
+    def requeue(self, task_ids: str | Iterable[str] | None = None) -> int:
+        """Put this task, these, or all, at the end of the queue as if new; returns how many.
 
         Their results go to their first senders.
         """
-        return self._streams.settle_dead(True, task_ids)
+        return self._streams.settle_dead(True, _listed(task_ids))
 
-    def drop(self, task_ids: Iterable[str] | None = None) -> int:
-        """Forget these tasks, or all; returns how many."""
-        return self._streams.settle_dead(False, task_ids)
+    def drop(self, task_ids: str | Iterable[str] | None = None) -> int:
+        """Forget this task, these, or all; returns how many."""
+        return self._streams.settle_dead(False, _listed(task_ids))
+
+
+def _listed(task_ids: str | Iterable[str] | None) -> Iterable[str] | None:
+    # A text is iterable too: by its letters, none of which is a task.
+    return [task_ids] if isinstance(task_ids, str) else task_ids
 
 
 def _letter(entry_id: bytes, fields: dict[bytes, bytes], body: bytes | memoryview) -> DeadLetter:
