@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -94,3 +95,54 @@ def test_a_cluster_that_is_late_is_started_once_more_and_then_leaves_nothing_beh
     finally:
         for process in (*begun, other):
             process.communicate(b"\n")
+
+
+def test_ctrl_c_while_a_cluster_starts_leaves_nothing_behind(queue, monkeypatch):
+    ray = pytest.importorskip("ray")
+    begun = []
+
+    def be_interrupted(**_settings):
+        begun.append(
+            subprocess.Popen([sys.executable, "-c", "input()", "/ray/raylet"], stdin=subprocess.PIPE)
+        )
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ray, "init", be_interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            WorkerPool(1, f"{__name__}:HANDLERS", queue, backend="ray").start()
+
+        assert [psutil.pid_exists(process.pid) for process in begun] == [False]
+    finally:
+        for process in begun:
+            process.communicate(b"\n")
+
+
+def test_ctrl_c_while_the_actors_start_ends_them(queue, monkeypatch):
+    ray = pytest.importorskip("ray")
+    actor, killed = SimpleNamespace(is_ready=_Remote(), stop=_Remote()), []
+
+    def be_interrupted(answers, timeout):
+        if isinstance(answers, list):
+            raise KeyboardInterrupt
+        return []
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    monkeypatch.setattr(ray, "nodes", list)
+    monkeypatch.setattr(ray, "remote", lambda **_: lambda _worker: _Remote(actor))
+    monkeypatch.setattr(ray, "get", be_interrupted)
+    monkeypatch.setattr(ray, "kill", killed.append)
+    with pytest.raises(KeyboardInterrupt):
+        WorkerPool(2, f"{__name__}:HANDLERS", queue, backend="ray").start()
+
+    assert killed == [actor, actor]
+
+
+class _Remote:
+    """What is called on another node, and what it gives."""
+
+    def __init__(self, gives=None):
+        self._gives = gives
+
+    def remote(self, *_):
+        return self._gives

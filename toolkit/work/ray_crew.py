@@ -70,7 +70,8 @@ class RayCrew:
         except ray.exceptions.RayError as error:
             self.stop(0.0)
             raise ConfigError(f"the workers cannot start on Ray: {_reason(error)}") from error
-        except ConfigError:
+        except BaseException:
+            # Ctrl-C too: whoever has no pool that runs could never stop them.
             self.stop(0.0)
             raise
 
@@ -116,11 +117,14 @@ def _start_cluster(ray: Any, variables: dict[str, str]) -> None:
         try:
             ray.init(include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": variables})
             return
-        except Exception as error:  # Ray raises just this where its node is late
-            # It leaves behind what it has begun to start.
+        except BaseException as error:  # Ray raises a bare Exception where its node is late
+            # It leaves behind what it has begun to start; also when Ctrl-C came meanwhile.
+            ray.shutdown()
             for child in me.children(recursive=True):
                 if child.pid not in before:
                     _end_if_of_ray(child)
+            if not isinstance(error, Exception):
+                raise
             if is_last:
                 raise ConfigError(f"Ray does not start on this machine: {_reason(error)}") from error
 
