@@ -1,6 +1,7 @@
 """Cameras with callbacks, as the pool runs them."""
 
 import threading
+import time
 
 import pytest
 from fakes import Opener, Speechless, picture
@@ -89,6 +90,27 @@ def test_a_name_is_free_again_after_its_camera_was_removed_or_could_not_be_opene
         assert pool.remove_camera("cam") is True
         assert pool.add_camera("cam", "clip") is True
         assert pool.remove_camera("stranger") is False
+
+
+@pytest.mark.parametrize("thread_name", ["camera-cam", "deliver-cam"])
+def test_a_camera_may_be_removed_in_the_moment_its_thread_begins(thread_name, monkeypatch):
+    begin, is_beginning = threading.Thread.start, threading.Event()
+
+    def begin_late(thread):
+        if thread.name == thread_name:
+            is_beginning.set()
+            time.sleep(0.1)
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", begin_late)
+    with CameraPool(opener=Opener(clip=[[picture(), threading.Event()]])) as pool:
+        adding = threading.Thread(target=pool.add_camera, args=["cam", "clip"])
+        adding.start()
+        is_beginning.wait()
+
+        assert pool.remove_camera("cam") is True
+        adding.join()
+        assert pool.get_active_cameras() == []
 
 
 def test_a_name_is_free_again_after_an_opener_of_somebody_else_failed():

@@ -96,13 +96,15 @@ class Camera:
 
     def begin(self) -> None:
         """Begin to open the source, and do not wait for it; so that many can be opened at once."""
-        if self._thread is not None:
-            return
-        self._states.move(CameraState.CONNECTING)
-        # Until it has been seen, only its address tells that its frames go stale.
-        self.mailbox.newest_wins = self._may_come_back
-        self._thread = threading.Thread(target=self._run, name=f"camera-{self.camera_id}", daemon=True)
-        self._thread.start()
+        # Who stops it in this very moment waits until there is a thread to join.
+        with self._lock:
+            if self._thread is not None:
+                return
+            self._states.move(CameraState.CONNECTING)
+            # Until it has been seen, only its address tells that its frames go stale.
+            self.mailbox.newest_wins = self._may_come_back
+            self._thread = threading.Thread(target=self._run, name=f"camera-{self.camera_id}", daemon=True)
+            self._thread.start()
 
     def wait_until_opened(self) -> None:
         """Wait until the source is open; not for one that may be waited for, nor for one that is stopped.
@@ -137,13 +139,15 @@ class Camera:
             False when a stuck driver holds the thread beyond ``timeout_s``.
         """
         self.ask_to_stop()
-        if self._thread is not None:
-            self._thread.join(timeout_s)
-            if self._thread.is_alive():
+        with self._lock:
+            thread = self._thread
+            if thread is None and not self._states.is_final:
+                self._states.move(CameraState.STOPPED)
+        if thread is not None:
+            thread.join(timeout_s)
+            if thread.is_alive():
                 logger.error("camera %s still reads %.1f s after stop", self.camera_id, timeout_s)
                 return False
-        if not self._states.is_final:
-            self._states.move(CameraState.STOPPED)
         return True
 
     @property

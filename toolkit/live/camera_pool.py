@@ -62,10 +62,12 @@ class CameraWorker:
         if self._thread is not None:
             return
         self.camera.start()
-        self._thread = threading.Thread(
+        thread = threading.Thread(
             target=self._deliver_all, name=f"deliver-{self.camera.camera_id}", daemon=True
         )
-        self._thread.start()
+        # Begun before it is known: nobody can join a thread that has not begun.
+        thread.start()
+        self._thread = thread
 
     def stop(self, timeout_s: float = 10.0) -> bool:
         """Stop reading and delivering; False when a thread is stuck beyond ``timeout_s``."""
