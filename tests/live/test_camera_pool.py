@@ -92,6 +92,28 @@ def test_a_name_is_free_again_after_its_camera_was_removed_or_could_not_be_opene
         assert pool.remove_camera("stranger") is False
 
 
+def test_a_camera_that_fails_late_does_not_take_the_one_that_has_its_name_now():
+    is_late, hold = threading.Event(), threading.Event()
+    opener = Opener(clip=[[picture(), hold]])
+
+    def late(address, **settings):
+        if address == "nowhere":
+            is_late.wait()
+        return opener(address, **settings)
+
+    with CameraPool(opener=late) as pool:
+        adding = threading.Thread(target=pool.add_camera, args=["cam", "nowhere"])
+        adding.start()
+        wait_until(lambda: "cam" in pool.get_statistics())
+        removed = pool._workers.pop("cam")  # as remove_camera() does, whose wait is not waited for here
+        assert pool.add_camera("cam", "clip") is True
+        is_late.set()
+        adding.join()
+
+        assert pool.get_active_cameras() == ["cam"]
+    assert not removed.is_active
+
+
 @pytest.mark.parametrize("thread_name", ["camera-cam", "deliver-cam"])
 def test_a_camera_may_be_removed_in_the_moment_its_thread_begins(thread_name, monkeypatch):
     begin, is_beginning = threading.Thread.start, threading.Event()

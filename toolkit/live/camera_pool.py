@@ -155,9 +155,12 @@ class CameraPool:
         except BaseException as error:
             # Ctrl-C too: the name is free again, and nothing that has begun goes on.
             with self._lock:
-                self._workers.pop(camera_id, None)
+                # It may have been removed meanwhile, and another one have its name.
+                is_mine = self._workers.get(camera_id) is worker
+                if is_mine:
+                    del self._workers[camera_id]
             worker.stop()
-            if not isinstance(error, SourceError):
+            if not isinstance(error, SourceError) and (is_mine or not isinstance(error, Exception)):
                 raise
             logger.error("camera %s cannot be added: %s", camera_id, error)
             return False
