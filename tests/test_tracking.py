@@ -259,6 +259,27 @@ def test_what_is_refused_stays_in_the_file_and_holds_nothing_up(client, tmp_path
     assert unsent_files() == [path]
 
 
+def test_settings_that_mlflow_refuses_take_neither_the_run_nor_other_settings_with_them(client, tmp_path):
+    record = RunRecord("live", "odd", {"seed": 7, "is it?": True, "size": 8})
+    record.log_metrics({"live/fps": 25.0})
+    run = client.get_run(record.close())
+
+    assert (run.info.status, run.data.params) == ("FINISHED", {"seed": "7", "size": "8"})
+    assert run.data.metrics == {"live/fps": 25.0}
+    sent = send(tmp_path / "runs" / "unsent-odd.jsonl")
+    assert (sent.run_id, sent.refused) == (run.info.run_id, 1)
+    assert "is it?" in sent.reasons[0]
+    assert len(client.search_runs([run.info.experiment_id])) == 1
+
+
+def test_a_file_that_has_the_settings_in_its_start_is_sent_with_them(client, tmp_path):
+    path = tmp_path / "unsent-old.jsonl"
+    start = {"kind": "start", "experiment": "live", "name": "old", "params": {"seed": "7"}, "tags": {}}
+    path.write_text(json.dumps(start | {"run_id": None}) + "\n")
+
+    assert client.get_run(send(path).run_id).data.params == {"seed": "7"}
+
+
 @pytest.fixture
 def short_lock_wait():
     """SQLite gives a lock up after a tenth of a second, not after MLflow's twenty."""

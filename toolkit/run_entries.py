@@ -26,23 +26,25 @@ _MOST_IN_A_BATCH = 1000
 _LONGEST_PARAM = 6000
 
 
-def start_entry(experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> Entry:
+def start_entry(experiment: str, name: str, tags: Mapping[str, str]) -> Entry:
     """The first entry of a run, from which :func:`start_run` makes it."""
+    return {"kind": "start", "experiment": experiment, "name": name, "tags": dict(tags)}
+
+
+def params_entry(params: Mapping[str, Any]) -> Entry:
+    """The settings of a run; not part of its start, because a run whose settings are refused is still one."""
     texts = {key: str(value)[:_LONGEST_PARAM] for key, value in params.items()}
-    return {"kind": "start", "experiment": experiment, "name": name, "params": texts, "tags": dict(tags)}
+    return {"kind": "params", "params": texts}
 
 
 def start_run(client: MlflowClient, entry: Entry) -> str:
     """Make the run of a start entry; its id."""
-    from mlflow.entities import Param
-
     run = client.create_run(
         experiment_id(client, entry["experiment"]),
         start_time=entry.get("at_ms"),
         tags=entry["tags"],
         run_name=entry["name"],
     )
-    client.log_batch(run.info.run_id, params=[Param(*item) for item in entry["params"].items()])
     return run.info.run_id
 
 
@@ -71,6 +73,24 @@ def _write_metrics(client: MlflowClient, run_id: str, entries: Sequence[Entry]) 
     ]
     for first in range(0, len(metrics), _MOST_IN_A_BATCH):
         client.log_batch(run_id, metrics=metrics[first : first + _MOST_IN_A_BATCH])
+
+
+def _write_params(client: MlflowClient, run_id: str, entry: Entry) -> None:
+    """All in one call; where one is refused, each alone, so that it takes no other with it."""
+    from mlflow.entities import Param
+    from mlflow.exceptions import MlflowException
+
+    params = [Param(*item) for item in entry["params"].items()]
+    try:
+        client.log_batch(run_id, params=params)
+    except MlflowException as error:
+        # Of any other kind it is the store that fails, which may hold each further call for seconds.
+        if error.error_code != "INVALID_PARAMETER_VALUE":
+            raise
+        for param in params:
+            with contextlib.suppress(MlflowException):
+                client.log_batch(run_id, params=[param])
+        raise
 
 
 def _write_text(client: MlflowClient, run_id: str, entry: Entry) -> None:
@@ -122,6 +142,7 @@ def _write_status(client: MlflowClient, run_id: str, entry: Entry) -> None:
 
 
 _WRITERS: dict[str, Callable[[MlflowClient, str, Entry], None]] = {
+    "params": _write_params,
     "text": _write_text,
     "file": _write_file,
     "table": _write_table,

@@ -27,7 +27,7 @@ from toolkit.mlflow_store import (
     store_uri,
 )
 from toolkit.resources import system_metrics
-from toolkit.run_entries import Entry, first_piece, start_entry, start_run, write_piece
+from toolkit.run_entries import Entry, first_piece, params_entry, start_entry, start_run, write_piece
 from toolkit.unsent import keep_unsent, send
 
 if TYPE_CHECKING:
@@ -92,12 +92,12 @@ class RunRecord:
         self.run_id: str | None = None
         self.error: Exception | None = None
         # Parts that an experiment does not have would only fill MLflow's tables.
-        given = {name: value for name, value in params.items() if value is not None}
+        given = flatten({name: value for name, value in params.items() if value is not None})
         at_ms = _now_ms() if began_at is None else round(began_at * 1000)
-        self._start = start_entry(experiment, run_name, flatten(given), tags or {}) | {"at_ms": at_ms}
+        self._start = start_entry(experiment, run_name, tags or {}) | {"at_ms": at_ms}
         self._question = str(params.get("question") or "")
         self._client: MlflowClient | None = None
-        self._new: deque[Entry] = deque()
+        self._new: deque[Entry] = deque([params_entry(given)] if given else [])
         self._of_machine: list[Entry] = []
         self._has_own_metrics = False
         self._waiting: list[Entry] = []

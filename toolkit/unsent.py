@@ -13,7 +13,7 @@ from typing import TextIO
 
 from toolkit.errors import StoreUnavailable, ToolkitError
 from toolkit.mlflow_store import DEFAULT_STORE, asking_store
-from toolkit.run_entries import Entry, copied_into, first_piece, parsed, start_run, write_piece
+from toolkit.run_entries import Entry, copied_into, first_piece, params_entry, parsed, start_run, write_piece
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,9 @@ def _read(path: Path) -> list[Entry]:
         raise ToolkitError(f"{path} was not left by a run of ours: {error}") from error
     if not entries or "run_id" not in entries[0]:
         raise ToolkitError(f"{path} was not left by a run of ours: it does not begin with its start")
+    # Files once had the settings in the start.
+    if settings := entries[0].pop("params", None):
+        entries.insert(1, params_entry(settings))
     return entries
 
 
