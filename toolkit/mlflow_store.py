@@ -119,6 +119,23 @@ def asking_store() -> Iterator[MlflowClient]:
         raise StoreUnavailable(f"MLflow store {_shown_uri()}: {explained(error)}") from error
 
 
+@contextmanager
+def reading_store() -> Iterator[MlflowClient]:
+    """As :func:`asking_store`, for somebody who only looks, and so makes no store.
+
+    Raises:
+        StoreUnavailable: there is no store yet, or it cannot be read; the text says what to do.
+    """
+    path = local_file(store_uri())
+    if path is not None and not path.is_file():
+        raise StoreUnavailable(
+            f"no run is recorded yet: there is no {path}. Record one (toolkit demo), or name another store "
+            "in MLFLOW_TRACKING_URI"
+        )
+    with asking_store() as client:
+        yield client
+
+
 def explained(error: Exception) -> str:
     """What went wrong with a store, and what to do, in one line without passwords."""
     said = str(error)

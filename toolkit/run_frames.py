@@ -5,14 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from toolkit.errors import ConfigError, StoreUnavailable, did_you_mean
-from toolkit.mlflow_store import asking_store, local_file, store_uri
+from toolkit.errors import ConfigError, did_you_mean
+from toolkit.mlflow_store import reading_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -54,7 +53,7 @@ def run_frame(experiment: str | None = None, newest: int | None = None) -> pd.Da
         StoreUnavailable: there is no store yet, or it cannot be read; the text says what to do.
         ConfigError: no experiment has that name.
     """
-    with _reading() as client:
+    with reading_store() as client:
         names = {known.experiment_id: known.name for known in client.search_experiments()}
         if experiment is not None and experiment not in names.values():
             raise ConfigError(f"the store has no experiment {experiment!r}; {_nearest(experiment, names)}")
@@ -182,7 +181,7 @@ def metric_history(run_id: str, prefix: str = "") -> pd.DataFrame:
     Raises:
         StoreUnavailable: the store cannot be read, or has no such run.
     """
-    with _reading() as client:
+    with reading_store() as client:
         run = client.get_run(run_id)
         rows = [
             (name, point.step, (point.timestamp - run.info.start_time) / 1000, point.value)
@@ -223,19 +222,6 @@ def camera_history(run_id: str) -> pd.DataFrame:
     frame = grown.mask(is_new, totals).assign(from_s=begins.astype(float), to_s=ends.astype(float))
     frame = frame.reset_index("camera").reset_index(drop=True)
     return frame[["camera", "from_s", "to_s", *_COUNTS]].rename_axis(columns=None)
-
-
-@contextmanager
-def _reading() -> Iterator[MlflowClient]:
-    """A client of a store that is there: who only looks makes none."""
-    path = local_file(store_uri())
-    if path is not None and not path.is_file():
-        raise StoreUnavailable(
-            f"no run is recorded yet: there is no {path}. Record one (toolkit demo), or name another store "
-            "in MLFLOW_TRACKING_URI"
-        )
-    with asking_store() as client:
-        yield client
 
 
 def _pages(client: MlflowClient, ids: list[str], newest: int | None) -> Iterator[Run]:

@@ -1,5 +1,8 @@
 """Runs as a notebook asks for them, and as pandas frames."""
 
+import pytest
+
+from toolkit.errors import StoreUnavailable
 from toolkit.notebook.runs import (
     camera_table,
     live_experiment,
@@ -98,6 +101,15 @@ def test_a_recorded_run_is_read_back(tmp_path, monkeypatch, new_store):
         "frames_per_s": [11.0, 12.0],
     }
     assert newest_runs().loc["first", ["run_id", "status", "live/fps"]].tolist() == [run_id, "FINISHED", 30.0]
+
+
+def test_who_asks_for_the_newest_runs_makes_no_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/store/mlflow.db")
+
+    with pytest.raises(StoreUnavailable, match="no run is recorded yet"):
+        newest_runs()
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_newest_runs_come_first(tmp_path, monkeypatch, new_store):

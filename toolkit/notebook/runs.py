@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from toolkit.demo import demo_cameras
 from toolkit.experiment import Experiment, notebook_experiment
-from toolkit.tracking import store_uri
+from toolkit.mlflow_store import reading_store
 from toolkit.words import counted
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 _COUNTS = ("read", "analysed", "skipped", "failed", "in_flight")
 
@@ -118,15 +115,18 @@ def rates_of_run(run_id: str) -> pd.DataFrame:
 
     Returns:
         Columns ``time_s, camera, frames_per_s``, a row a second and camera.
+
+    Raises:
+        StoreUnavailable: the store cannot be read, or has no such run.
     """
-    client = _client()
-    names = client.get_run(run_id).data.metrics
-    cameras = [n.split("/")[1] for n in names if n.startswith("live/") and n.endswith("/fps_now")]
-    rows = [
-        {"time_s": point.step, "camera": camera, "frames_per_s": point.value}
-        for camera in cameras
-        for point in client.get_metric_history(run_id, f"live/{camera}/fps_now")
-    ]
+    with reading_store() as client:
+        names = client.get_run(run_id).data.metrics
+        cameras = [n.split("/")[1] for n in names if n.startswith("live/") and n.endswith("/fps_now")]
+        rows = [
+            {"time_s": point.step, "camera": camera, "frames_per_s": point.value}
+            for camera in cameras
+            for point in client.get_metric_history(run_id, f"live/{camera}/fps_now")
+        ]
     return pd.DataFrame(rows, columns=["time_s", "camera", "frames_per_s"])
 
 
@@ -135,10 +135,14 @@ def newest_runs(count: int = 5) -> pd.DataFrame:
 
     Returns:
         Index: the run's name; columns ``run_id, status`` and the figures a run is judged by.
+
+    Raises:
+        StoreUnavailable: there is no store yet, or it cannot be read; the text says what to do.
     """
-    client = _client()
-    experiment = client.get_experiment_by_name("live")
-    found = [] if experiment is None else client.search_runs([experiment.experiment_id], max_results=count)
+    with reading_store() as client:
+        experiment = client.get_experiment_by_name("live")
+        ids = [] if experiment is None else [experiment.experiment_id]
+        found = client.search_runs(ids, max_results=count) if ids else []
     figures = ("live/fps", "live/latency_p50_ms", "live/latency_p99_ms", "live/persons")
     rows = [
         (run.info.run_name, run.info.run_id, run.info.status, *map(run.data.metrics.get, figures))
@@ -146,10 +150,3 @@ def newest_runs(count: int = 5) -> pd.DataFrame:
     ]
     frame = pd.DataFrame(rows, columns=["run", "run_id", "status", *figures])
     return frame.set_index("run").rename_axis(index=None, columns="run")
-
-
-def _client() -> MlflowClient:
-    # Late: it takes seconds, and the dashboard has loaded it when a run is there to be read.
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=store_uri())
