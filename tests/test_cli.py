@@ -201,6 +201,18 @@ def test_words_that_are_not_understood_end_with_2(run, words, code, said):
     assert said in err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["live"], ["demo"], ["capacity"], ["tune"], ["scene", "preview", "hall"], ["notebooks", "run", "01"]],
+    ids=" ".join,
+)
+def test_a_folder_that_cannot_be_made_is_told_before_the_work(run, words):
+    ended, _, err = run(*words, "--out", "/dev/null/out")
+
+    assert ended == 2
+    assert "/dev/null/out cannot be written" in err
+
+
 def test_a_full_disk_is_told_in_one_line(run, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device", "told.json")

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from toolkit.errors import ConfigError
-from toolkit.terminal import FOLDER, doing, err, json_option, new_folder, out, print_run, write_json
+from toolkit.terminal import NEW_FOLDER, doing, err, json_option, new_folder, out, print_run, write_json
 from toolkit.words import counted
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
-@click.option("--out", "out_dir", type=FOLDER, help="Folder for runs and picture; one broken off goes on.")
+@click.option(
+    "--out", "out_dir", type=NEW_FOLDER, help="Folder for runs and picture; one broken off goes on."
+)
 @click.option(
     "--scenarios", is_flag=True, help="Instead: single frames in MLPerf's shapes of load, and some cameras."
 )
@@ -73,7 +75,7 @@ def capacity(
 @click.command()
 @click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
 @click.option("--cameras", type=click.IntRange(1), help="Tune for so many, and not for as many as can be.")
-@click.option("--out", "out_dir", type=FOLDER, help="Folder for runs and YAML; one broken off goes on.")
+@click.option("--out", "out_dir", type=NEW_FOLDER, help="Folder for runs and YAML; one broken off goes on.")
 @json_option
 def tune(
     experiment_and_overrides: tuple[str, ...],

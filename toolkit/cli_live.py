@@ -17,8 +17,8 @@ from toolkit.cli_scene import composing
 from toolkit.errors import ConfigError
 from toolkit.schemes import opener_of
 from toolkit.terminal import (
-    FOLDER,
     NEW_FILE,
+    NEW_FOLDER,
     check_checkpoint,
     doing,
     err,
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 _METRICS_EVERY_S = 1.0
 
-out_option = click.option("--out", "out_dir", type=FOLDER, help="Folder for what the run leaves.")
+out_option = click.option("--out", "out_dir", type=NEW_FOLDER, help="Folder for what the run leaves.")
 
 
 @click.command()

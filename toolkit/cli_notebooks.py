@@ -15,7 +15,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from toolkit.errors import ConfigError
-from toolkit.terminal import FOLDER, doing, err, json_option, new_folder, out, plain, print_run, write_json
+from toolkit.terminal import (
+    NEW_FOLDER,
+    doing,
+    err,
+    json_option,
+    new_folder,
+    out,
+    plain,
+    print_run,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from toolkit.notebook_run import NotebookReport, OnCell
@@ -49,7 +59,7 @@ def list_notebooks(json_path: Path | None) -> None:
 @notebooks.command(short_help="Execute one without a browser, and record it.")
 @click.argument("name")
 @click.argument("experiment_and_overrides", nargs=-1, metavar="[EXPERIMENT] [KEY=VALUE]...")
-@click.option("--out", "out_dir", type=FOLDER, help="Folder for the page and what the cells write.")
+@click.option("--out", "out_dir", type=NEW_FOLDER, help="Folder for the page and what the cells write.")
 @click.option("--grid", multiple=True, metavar="KEY=[V1,V2]", help="Once for each value; may be repeated.")
 @json_option
 def run(

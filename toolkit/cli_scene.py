@@ -14,7 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from toolkit.terminal import FOLDER, err, json_option, new_folder, out, write_json
+from toolkit.terminal import NEW_FOLDER, err, json_option, new_folder, out, write_json
 from toolkit.words import counted
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def list_scenes(json_path: Path | None) -> None:
 
 @scene.command(short_help="Write a scene as films, with its truth; or serve it.")
 @click.argument("address", metavar="SCENE")
-@click.option("--out", "out_dir", type=FOLDER, help="Folder for the films, the truth and the picture.")
+@click.option("--out", "out_dir", type=NEW_FOLDER, help="Folder for the films, the truth and the picture.")
 @click.option(
     "--rtsp",
     "port",
