@@ -70,6 +70,13 @@ def test_an_address_of_a_store_that_is_none_is_told(monkeypatch):
     assert "secret" not in found("MLflow store").found
 
 
+def test_a_store_that_is_no_server_is_not_asked_as_one(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@127.0.0.1/mlflow")
+
+    assert found("MLflow store").state == "optional"
+    assert found("MLflow store").found == "postgresql://***@127.0.0.1/mlflow: not asked here"
+
+
 def test_looking_loads_none_of_the_heavy_libraries():
     code = "import sys; from toolkit.doctor import examine; examine(); print(*sys.modules)"
 

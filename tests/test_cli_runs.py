@@ -137,6 +137,16 @@ def test_a_mistake_ends_in_one_line(run, words, said):
     assert "Traceback" not in err
 
 
+def test_a_database_without_its_driver_is_told_in_one_line(run, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql+pg8000://me:secret@127.0.0.1/mlflow")
+
+    code, _, err = run("list")
+
+    assert code == 1
+    assert "No module named 'pg8000', the driver of that database: pip install it" in err
+    assert "secret" not in err
+
+
 @pytest.mark.parametrize("words", [["list"], ["best", "eval/gender_accuracy"]])
 def test_on_a_narrow_terminal_names_ids_and_figures_are_whole(run, monkeypatch, new_store, tmp_path, words):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", new_store(tmp_path))

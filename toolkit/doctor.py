@@ -179,6 +179,9 @@ def _store() -> Iterator[Finding]:
     path, shown = local_file(uri), without_password(uri)
     if path is not None and not path.exists():
         yield Finding("MLflow store", "ok", f"{path} is made by the first run")
+    elif path is None and not uri.startswith(("http://", "https://")):
+        # A database, or a service with a login: MLflow asks it, which takes seconds to load.
+        yield Finding("MLflow store", "optional", f"{shown}: not asked here", "toolkit runs list asks it")
     else:
         try:
             found = _runs_in(path) if path is not None else _answer_of(uri)

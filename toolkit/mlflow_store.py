@@ -35,6 +35,7 @@ _CURES = {
     "file is not a database": "the file is something else; name another one in MLFLOW_TRACKING_URI",
     "unable to open database file": "its folder cannot be written; name another one in MLFLOW_TRACKING_URI",
     "maintenance mode": "folders of files are no longer a store; use sqlite:///FOLDER/mlflow.db",
+    "No module named": "{said}, the driver of that database: pip install it",
     "API request to": "no MLflow server answers there; start it, or unset MLFLOW_TRACKING_URI",
     "404": "what answers there is no MLflow server",
 }
@@ -141,7 +142,7 @@ def explained(error: Exception) -> str:
     said = str(error)
     cure = next((cure for words, cure in _CURES.items() if words in said), None)
     first = without_password(said).strip().partition("\n")[0][:200]
-    return cure.format(uri=_shown_uri()) if cure else first or type(error).__name__
+    return cure.format(uri=_shown_uri(), said=first) if cure else first or type(error).__name__
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
@@ -176,7 +177,8 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
 
 def _is_of_the_store(error: Exception) -> bool:
     # MLflow lets errors of the libraries below it through; theirs are told by where they come from.
-    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in (
+    # That of a database's driver is no class of its own; it is missing where it is not installed.
+    return isinstance(error, OSError | ImportError) or type(error).__module__.partition(".")[0] in (
         "alembic",
         "mlflow",
         "requests",
