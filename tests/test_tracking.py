@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import socket
 import sqlite3
@@ -16,6 +17,7 @@ from waiting import wait_until
 
 from toolkit import tracking
 from toolkit.machine import machine
+from toolkit.mlflow_store import shown_by
 from toolkit.tracking import RunRecord, add_to_run, flatten, prepare_store, run_name, store_uri
 from toolkit.unsent import send, unsent_files
 
@@ -372,6 +374,15 @@ def test_a_store_may_be_named_by_a_path_from_here(tmp_path, monkeypatch):
     assert record.close() is not None
     assert store_uri() == f"sqlite:///{tmp_path}/mine.db?timeout=9"
     assert [path.read_text() for path in tmp_path.rglob("told.txt")] == ["words"]
+
+
+def test_the_command_that_shows_a_store_can_be_copied_into_a_shell(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///my runs/mlflow.db")
+
+    command = shown_by().removesuffix(" shows it")
+
+    assert shlex.split(command)[-1] == store_uri() == f"sqlite:///{tmp_path}/my runs/mlflow.db"
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -62,7 +63,7 @@ def capacity(
     with doing("loading what searches"):
         from toolkit.capacity.run import load_machine, parts_of, run_capacity
     live, config = parts_of(experiment)
-    err.print(f"runs are kept in {out_dir}; after Ctrl-C, --out {out_dir} goes on", highlight=False)
+    _say_kept(out_dir)
 
     with _progress() as bar:
         load = partial(_load, bar, lambda on_frame: load_machine(live, config, on_frame).run)
@@ -105,13 +106,23 @@ def tune(
         from toolkit.capacity.run import parts_of
         from toolkit.capacity.tune_run import run_tune
     live, config = parts_of(experiment)
-    err.print(f"runs are kept in {out_dir}; after Ctrl-C, --out {out_dir} goes on", highlight=False)
+    _say_kept(out_dir)
     with _progress() as bar:
         load = partial(_load, bar, partial(Machines, live, config))
         result = run_tune(experiment, out_dir, _show_run, load)
     _print_tuned(result)
     print_run(result["mlflow_run_id"])
     write_json(json_path, result)
+
+
+def _say_kept(out_dir: Path) -> None:
+    again = shlex.join(["--out", str(out_dir)])
+    err.print(
+        f"runs are kept in {out_dir}; after Ctrl-C, {again} goes on",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _check_grid(experiment: Experiment) -> None:
@@ -268,4 +279,5 @@ def _print_tuned(result: dict[str, Any]) -> None:
         out.print(f"live.{key}: {value}", highlight=False)
     if not result["settings"]:
         out.print("nothing beats the defaults")
-    out.print(f"written: {result['yaml']} (toolkit live {result['yaml']} -c NAME=SOURCE)", soft_wrap=True)
+    again = shlex.join(["toolkit", "live", result["yaml"]])
+    out.print(f"written: {result['yaml']} ({again} -c NAME=SOURCE)", markup=False, soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -169,7 +170,8 @@ def _scored(path: Path, report: LiveReport) -> dict[str, Any]:
     from toolkit.evaluation.streaming.recorder import load_recording
     from toolkit.replay.run import keep_scores, scores
 
-    out.print(f"recording: {path} (toolkit replay {path})", highlight=False, soft_wrap=True)
+    again = shlex.join(["toolkit", "replay", str(path)])
+    out.print(f"recording: {path} ({again})", highlight=False, markup=False, soft_wrap=True)
     recording = load_recording(path)
     if not recording.truths:
         return {}

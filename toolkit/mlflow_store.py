@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import shlex
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -56,7 +57,7 @@ def shown_by() -> str:
     # In a checkout, which is where its pages are started without a word more.
     if Path("run.py").is_file() and uri == f"{_SQLITE}{DEFAULT_STORE.resolve() / 'mlflow.db'}":
         return "make ui shows it"
-    return f"mlflow ui --backend-store-uri {uri} shows it"
+    return f"{shlex.join(['mlflow', 'ui', '--backend-store-uri', uri])} shows it"
 
 
 def local_file(uri: str) -> Path | None:
@@ -142,7 +143,7 @@ def explained(error: Exception) -> str:
     said = str(error)
     cure = next((cure for words, cure in _CURES.items() if words in said), None)
     first = without_password(said).strip().partition("\n")[0][:200]
-    return cure.format(uri=_shown_uri(), said=first) if cure else first or type(error).__name__
+    return cure.format(uri=shlex.quote(_shown_uri()), said=first) if cure else first or type(error).__name__
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:

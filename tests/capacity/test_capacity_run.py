@@ -1,12 +1,13 @@
 """A whole search on a machine whose knee is known: its record, its picture, and how it is taken up again."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from toolkit.capacity.config import CapacityConfig
 from toolkit.capacity.run import load_trials, run_capacity, save_trials, search, summary
-from toolkit.cli_capacity import _print_result
+from toolkit.cli_capacity import _print_result, _say_kept
 from toolkit.errors import ConfigError
 from toolkit.experiment import Experiment, as_plain
 
@@ -229,3 +230,9 @@ def test_a_run_without_any_result_or_truth_is_judged_by_what_there_is():
 
     assert CapacityConfig().failures(row) == ["no frame got a result"]
     assert CapacityConfig().failures(row | {"p99_ms": 12.0}) == []
+
+
+def test_the_option_that_goes_on_can_be_copied_into_a_shell(capsys):
+    _say_kept(Path("my runs"))
+
+    assert capsys.readouterr().err == "runs are kept in my runs; after Ctrl-C, --out 'my runs' goes on\n"
