@@ -93,12 +93,15 @@ def test_runs_become_a_table_of_their_settings_and_metrics(run, tmp_path, ending
 
 def test_one_run_over_time_becomes_a_table_and_pictures(run, tmp_path):
     run("export", str(tmp_path / "quick.csv"), "--history", "quick")
-    code, out, _ = run("draw", "quick", "-o", str(tmp_path / "quick.svg"))
+    code, out, _ = run("draw", "quick", "-o", str(tmp_path / "[of] quick.svg"))
 
     assert set(pd.read_csv(tmp_path / "quick.csv")["metric"]) >= {"live/fps", "live/door/read"}
     assert code == 0
-    assert out.count("picture:") == 2
-    assert "<svg" in (tmp_path / "quick-cameras.svg").read_text()
+    assert out.splitlines() == [
+        f"picture: {tmp_path}/[of] quick-latency.svg",
+        f"picture: {tmp_path}/[of] quick-cameras.svg",
+    ]
+    assert "<svg" in (tmp_path / "[of] quick-cameras.svg").read_text()
 
 
 def test_what_did_not_arrive_is_sent(run, folder):

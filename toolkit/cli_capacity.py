@@ -237,7 +237,7 @@ def _print_result(result: dict[str, Any]) -> None:
         )
     out.print(table)
     if result["figure"]:
-        out.print(f"picture: {result['figure']}", highlight=False, soft_wrap=True)
+        out.print(f"picture: {result['figure']}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _number(value: float | None) -> str:

@@ -102,7 +102,7 @@ def evaluate(
     write_json(json_path, result)
     _print_result(result)
     if report:
-        out.print(f"report: {report}", highlight=False, soft_wrap=True)
+        out.print(f"report: {report}", highlight=False, markup=False, soft_wrap=True)
     print_run(result["mlflow_run_id"])
 
 

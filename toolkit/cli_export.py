@@ -69,6 +69,7 @@ def export(
         f"{folder / card['file']}: its outputs differ from torch's by {card['difference_from_torch']:.2g} "
         "of their size (root mean square, median picture)",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
     if "scores" in result:

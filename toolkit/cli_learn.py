@@ -71,7 +71,7 @@ def train(
     elif result["was_interrupted"]:
         # To be copied into a shell: names may have spaces.
         again = shlex.join(["toolkit", "train", *experiment_and_overrides, "--resume", str(folder)])
-        err.print(f"interrupted; to go on: {again}", highlight=False, soft_wrap=True)
+        err.print(f"interrupted; to go on: {again}", highlight=False, markup=False, soft_wrap=True)
     out.print(best, highlight=False, soft_wrap=True)
     print_run(result["mlflow_run_id"])
     if not out.quiet:
@@ -100,7 +100,9 @@ def sweep(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, json_
         from toolkit.tracking import DEFAULT_STORE
 
         def on_point(number: int, points: int, row: dict[str, Any]) -> None:
-            err.print(f"point {number} of {points}: {row['name']}", highlight=False, soft_wrap=True)
+            err.print(
+                f"point {number} of {points}: {row['name']}", highlight=False, markup=False, soft_wrap=True
+            )
 
         folder = out_dir or DEFAULT_STORE / "sweep" / experiment.name
         result = run_sweep(experiment, folder, on_point, on_progress, on_epoch)
@@ -108,7 +110,7 @@ def sweep(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, json_
     if result["left"]:
         err.print(f"left: {counted(result['left'], 'point')}; the same command goes on", highlight=False)
     if result["figure"]:
-        out.print(f"picture: {result['figure']}", highlight=False, soft_wrap=True)
+        out.print(f"picture: {result['figure']}", highlight=False, markup=False, soft_wrap=True)
     print_run(result["mlflow_run_id"])
     write_json(json_path, result)
 
@@ -166,7 +168,9 @@ def prepare(name: str, folder: Path, target: Path, side_px: int, json_path: Path
 
         report = pack(name, folder, target, side_px, lambda done, total: show(name, done, total))
     counts = ", ".join(f"{split} {report.splits.get(split, 0):,}" for split in ("train", "val", "test"))
-    out.print(f"{report.path}: {counts}; {report.bytes / 1e6:.1f} MB", highlight=False, soft_wrap=True)
+    out.print(
+        f"{report.path}: {counts}; {report.bytes / 1e6:.1f} MB", highlight=False, markup=False, soft_wrap=True
+    )
     copies = (
         f"{report.duplicate_groups} groups look identical, {report.disagreeing_groups} with unlike labels"
     )
@@ -199,7 +203,7 @@ def draw(target: Path, train: int, val: int, test: int, seed: int, json_path: Pa
     splits = {"train": train, "val": val, "test": test}
     write_drawn_faces(target, **splits, seed=seed)
     counts = ", ".join(f"{split} {count:,}" for split, count in splits.items())
-    out.print(f"{target}: {counts}", highlight=False, soft_wrap=True)
+    out.print(f"{target}: {counts}", highlight=False, markup=False, soft_wrap=True)
     write_json(json_path, {"path": str(target), "splits": splits})
 
 

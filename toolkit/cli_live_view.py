@@ -132,5 +132,5 @@ def print_report(report: LiveReport) -> None:
             if problem:
                 err.print(f"[yellow]{name}:[/yellow] {plain(problem)}", highlight=False, soft_wrap=True)
     for path in report.pictures.values():
-        out.print(f"picture: {path}", highlight=False, soft_wrap=True)
+        out.print(f"picture: {path}", highlight=False, markup=False, soft_wrap=True)
     print_run(statistics["mlflow_run_id"])

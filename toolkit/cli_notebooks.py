@@ -119,7 +119,7 @@ def _worst(reports: Sequence[NotebookReport]) -> str:
 
 
 def _print_report(report: NotebookReport) -> None:
-    out.print(f"page: {report.html}", highlight=False, soft_wrap=True)
+    out.print(f"page: {report.html}", highlight=False, markup=False, soft_wrap=True)
     print_run(report.mlflow_run_id)
     if report.error:
         err.print(f"[red]a cell failed:[/red] {plain(report.error)}", highlight=False, soft_wrap=True)

@@ -141,7 +141,7 @@ def export(path: Path, experiment: str | None, history: str | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write(frame)
     out.print(
-        f"{path}: {counted(len(frame), 'row')}, {counted(len(frame.columns), 'column')}",
+        f"{plain(str(path))}: {counted(len(frame), 'row')}, {counted(len(frame.columns), 'column')}",
         highlight=False,
         soft_wrap=True,
     )
@@ -169,7 +169,7 @@ def draw(run: str, path: Path) -> None:
     for name, figure in figures.items():
         target = path.with_name(f"{path.stem}-{name}{path.suffix}")
         figure.savefig(target, dpi=120)
-        out.print(f"picture: {target}", highlight=False, soft_wrap=True)
+        out.print(f"picture: {target}", highlight=False, markup=False, soft_wrap=True)
 
 
 @runs.command("send", short_help="Send what a store did not take.")
@@ -191,7 +191,7 @@ def send_files(paths: tuple[Path, ...], json_path: Path | None) -> None:
             sent = send(path)
         left = f"; {sent.refused} stay there, refused: {'; '.join(sent.reasons)}" if sent.refused else ""
         out.print(
-            f"{path}: {sent.entries} entries sent to run {sent.run_id}{plain(left)}",
+            f"{plain(str(path))}: {sent.entries} entries sent to run {sent.run_id}{plain(left)}",
             highlight=False,
             soft_wrap=True,
         )
@@ -208,7 +208,7 @@ def _draw_against(frame: pd.DataFrame, metrics: list[str], path: Path) -> None:
         best_runs(frame, metric)  # says so, if no run has it
     path.parent.mkdir(parents=True, exist_ok=True)
     throughput_against_accuracy(frame, *metrics).savefig(path, dpi=120)
-    out.print(f"picture: {path}", highlight=False, soft_wrap=True)
+    out.print(f"picture: {path}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _check_figure(path: Path) -> None:

@@ -86,7 +86,7 @@ def preview(address: str, out_dir: Path | None, port: int | None, json_path: Pat
     picture = _save_sheet(files)
     films = [files.film(camera) for camera in range(1, config.cameras + 1)]
     for path in (*films, folder / "truth.json", picture):
-        out.print(str(path), highlight=False, soft_wrap=True)
+        out.print(str(path), highlight=False, markup=False, soft_wrap=True)
     faces = [len(f) for n in range(1, config.cameras + 1) for f in files.truth(n).faces]
     out.print(
         f"{counted(config.cameras, 'camera')}, {counted(config.frames, 'frame')} each, "

@@ -147,7 +147,7 @@ def print_run(run_id: str | None) -> None:
     if run_id:
         from toolkit.mlflow_store import shown_by
 
-        out.print(f"MLflow run: {run_id} ({shown_by()})", highlight=False, soft_wrap=True)
+        out.print(f"MLflow run: {run_id} ({shown_by()})", highlight=False, markup=False, soft_wrap=True)
 
 
 def write_json(path: Path | None, values: Any) -> None:
