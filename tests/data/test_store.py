@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -60,6 +61,20 @@ def test_a_broken_picture_is_named_and_leaves_no_file(
 
     with pytest.raises(DataError, match=r"row 4 \(train/4.jpg\)"):
         decoded_pictures(load_faces(tmp_path / "made.parquet"), 48, tmp_path / "store")
+
+    assert list((tmp_path / "store").iterdir()) == []
+
+
+def test_a_full_disk_is_told_before_the_pictures_are_decoded(
+    faces: FaceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(handle: int, start: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, f"No room for {size} bytes")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
+
+    with pytest.raises(DataError, match=f"No room for {18 * 48 * 48 * 3 + 128} bytes; make room"):
+        decoded_pictures(faces, 48, tmp_path / "store")
 
     assert list((tmp_path / "store").iterdir()) == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ import platformdirs
 
 from toolkit.cores import usable_cores
 from toolkit.data.faces import FaceTable
+from toolkit.errors import DataError
 
 _logger = logging.getLogger(__name__)
 
@@ -42,7 +44,7 @@ def decoded_pictures(faces: FaceTable, most_px: int, folder: Path | None = None)
         (N, S, S, 3), uint8, BGR, read-only, mapped from the file.
 
     Raises:
-        DataError: a picture cannot be decoded; the text names its row.
+        DataError: a picture cannot be decoded; the text names its row. Or the disk has no room for them.
     """
     looked_at = np.linspace(0, len(faces) - 1, min(len(faces), _LOOKED_AT)).astype(int).tolist()
     side_px = min(most_px, max(max(faces.picture(index).shape[:2]) for index in looked_at))
@@ -76,17 +78,31 @@ def _write(faces: FaceTable, side_px: int, path: Path) -> None:
     """Fill a file under another name, then rename: nobody ever maps half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
-    os.close(handle)
     try:
         shape = (len(faces), side_px, side_px, 3)
-        pictures = np.lib.format.open_memmap(name, mode="w+", dtype=np.uint8, shape=shape)
+        try:
+            pictures = np.lib.format.open_memmap(name, mode="w+", dtype=np.uint8, shape=shape)
+            _take_room(handle)
+        except OSError as error:
+            raise DataError(
+                f"decoded pictures take {math.prod(shape) / 1e6:,.0f} MB in {path.parent}: {error.strerror}; "
+                "make room, or set XDG_CACHE_HOME to a folder that has some"
+            ) from error
         with ThreadPoolExecutor(min(4, usable_cores()), thread_name_prefix="face-decode") as pool:
             for index, picture in enumerate(pool.map(partial(_decode, faces, side_px), range(len(faces)))):
                 pictures[index] = picture
         pictures.flush()
         Path(name).replace(path)
     finally:
+        os.close(handle)
         Path(name).unlink(missing_ok=True)
+
+
+def _take_room(handle: int) -> None:
+    """Have the disk set all of a file aside."""
+    # A mapped file is written sparse: a full disk would end the process with SIGBUS at some later picture.
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, 0, os.fstat(handle).st_size)
 
 
 def _decode(faces: FaceTable, side_px: int, index: int) -> np.ndarray:
