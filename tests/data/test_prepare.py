@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pandas as pd
 import pytest
 from made_faces import draw_face, draw_textured_face
@@ -68,6 +69,15 @@ def test_a_small_jpeg_is_kept_byte_for_byte(tmp_path: Path) -> None:
     prepare("csv", tmp_path, tmp_path / "own.parquet")
 
     assert pd.read_parquet(tmp_path / "own.parquet")["image"][0] == (tmp_path / "a.jpg").read_bytes()
+
+
+def test_a_long_strip_keeps_a_pixel_of_its_width(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((10, 4000, 3), 90, np.uint8))
+    (tmp_path / "labels.csv").write_text("file,gender,age,split\na.png,m,30,train\n")
+
+    prepare("csv", tmp_path, tmp_path / "own.parquet", side_px=128)
+
+    assert load_faces(tmp_path / "own.parquet").picture(0).shape == (1, 128, 3)
 
 
 def test_a_broken_and_a_missing_picture_are_both_named_and_nothing_is_written(

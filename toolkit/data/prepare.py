@@ -136,7 +136,9 @@ def _small(content: bytes, image: np.ndarray, side_px: int) -> bytes:
     if scale >= 1 and content.startswith(b"\xff\xd8"):
         return content
     if scale < 1:
-        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        # Of a strip 400 times as long as wide, the width would be rounded to nothing.
+        fy, fx = (max(scale, 1 / side) for side in image.shape[:2])
+        image = cv2.resize(image, None, fx=fx, fy=fy, interpolation=cv2.INTER_AREA)
     return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
 
 
