@@ -106,6 +106,16 @@ def test_a_table_of_ones_own_needs_file_gender_and_age(tmp_path: Path) -> None:
     assert (second.gender, second.age_lo, second.age_hi) == (0, 0, 100)
 
 
+@pytest.mark.parametrize("commas", [",", ",,"])
+def test_rows_may_end_in_commas_that_the_heading_lacks(commas: str, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text(f"file,gender,age\na.jpg,f,33{commas}\nb.jpg,m,8{commas}\n")
+
+    first, second = read("csv", tmp_path)
+
+    assert (first.file, first.gender, first.age_lo) == ("a.jpg", 1, 33)
+    assert (second.file, second.gender, second.age_lo) == ("b.jpg", 0, 8)
+
+
 def test_a_wrong_label_is_named_with_its_row(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("file,gender,age\na.png,f,31\nb.png,x,31\n")
 

@@ -36,6 +36,12 @@ def test_the_least_table_has_a_label_and_one_prediction(tmp_path):
     assert scores["ece"] is None
 
 
+def test_rows_may_end_in_a_comma_that_the_heading_lacks(tmp_path):
+    (tmp_path / "a.csv").write_text("gender,age,age_years\n0,30,33,\n1,40,40,\n")
+
+    assert read_table(tmp_path / "a.csv").genders.tolist() == [0, 1]
+
+
 def test_a_model_that_tells_only_gender_has_no_score_of_age(tmp_path):
     pd.DataFrame({"gender": [0, 1], "age": [30, 40], "female_probability": [0, 1]}).to_csv(tmp_path / "a.csv")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from toolkit.data.layouts.table import read_rows
 from toolkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def read_table(path: Path) -> PredictionTable:
     try:
         # Names made of digits stay names: 0012 is no number.
         is_csv = path.suffix == ".csv"
-        content = pd.read_csv(path, dtype={"file": str}) if is_csv else pd.read_parquet(path)
+        content = read_rows(path, dtype={"file": str}) if is_csv else pd.read_parquet(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}; check its name") from error
     except ValueError as error:

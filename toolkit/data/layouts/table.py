@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from toolkit.data.labels import LabelledPicture, read_age, read_gender
@@ -46,11 +48,20 @@ def read_csv(path: Path, columns: set[str], separator: str = ",") -> pd.DataFram
         DataError: it cannot be read, or lacks a column.
     """
     try:
-        rows = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
+        rows = read_rows(path, sep=separator, dtype=str, keep_default_na=False)
     except FileNotFoundError:
         raise DataError(f"no {path.name} in {path.parent}: it holds the labels") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is not a table: {error}") from error
     if missing := columns - set(rows.columns):
         raise DataError(f"{path} lacks the columns {sorted(missing)}; it has {list(rows.columns)}")
+    return rows
+
+
+def read_rows(path: Path, **options: Any) -> pd.DataFrame:
+    """A CSV as pandas reads it, also where every row, but not the heading, ends in a comma."""
+    rows = pd.read_csv(path, **options)
+    if not isinstance(rows.index, pd.RangeIndex) and rows.iloc[:, -1].isin(["", np.nan]).all():
+        # Of rows longer than the heading, pandas takes the first values for names of rows.
+        rows = pd.read_csv(path, **options, index_col=False, usecols=[*rows.columns])
     return rows
