@@ -67,6 +67,8 @@ class DetectorTrainConfig:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.steps is not None and self.steps < 1:
             raise ConfigError(f"steps must be at least 1, got {self.steps}")
+        if self.seed < 0:
+            raise ConfigError(f"seed must be at least 0, got {self.seed}")
         for name in ("warmup_share", "ema_decay", "weight_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must lie in 0..1, got {getattr(self, name)}")
