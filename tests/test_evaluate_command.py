@@ -102,6 +102,15 @@ def test_a_sample_says_that_it_is_one(run, tmp_path):
 
 
 @pytest.mark.usefixtures("words_alone")
+def test_the_ending_of_a_table_may_be_in_capitals(run, tmp_path):
+    write_table(made_table(40), tmp_path / "TOLD.CSV")
+
+    _, told, _, _ = run("TOLD.CSV", "--predictions", "again.PARQUET", "evaluate.resamples=0")
+
+    assert told["n"] == len(read_table(tmp_path / "again.PARQUET")) == 40
+
+
+@pytest.mark.usefixtures("words_alone")
 def test_an_experiment_names_corruptions_and_the_words_after_it_have_the_last_say(run, tmp_path):
     write_pack(tmp_path / "made.parquet", train=12, val=6)
     (tmp_path / "question.yaml").write_text(

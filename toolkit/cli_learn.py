@@ -133,7 +133,7 @@ class _NewPack(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The path, if it ends as a pack's does, and can be written."""
         path: Path = NEW_FILE.convert(value, param, ctx)
-        if path.suffix != ".parquet":
+        if path.suffix.lower() != ".parquet":
             self.fail(f"a pack is a Parquet file: its name ends in .parquet, got {path.name!r}", param, ctx)
         return path
 

@@ -14,7 +14,7 @@ from toolkit.evaluation.scores import score_table
 from toolkit.evaluation.table import paired, read_table, sample, write_table
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("ending", ["csv", "parquet", "CSV", "Parquet"])
 def test_what_is_written_is_read_back_to_the_last_digit(tmp_path, ending):
     table = made_table(50)
 

@@ -63,13 +63,13 @@ class EvaluateConfig:
 
 def is_table(subject: str) -> bool:
     """Whether the name is that of a table of predictions."""
-    return subject.endswith((".csv", ".parquet"))
+    return subject.lower().endswith((".csv", ".parquet"))
 
 
 def _check_is_subject(subject: str) -> None:
     """Refuse another kind of file at once: the libraries that would stumble over it take seconds to load."""
     path = Path(subject)
-    if path.is_file() and path.suffix not in (".safetensors", ".csv", ".parquet"):
+    if path.is_file() and path.suffix != ".safetensors" and not is_table(subject):
         raise ConfigError(
             f"{subject} cannot be judged: give a trained model (.safetensors), a folder that toolkit export "
             "wrote, a table of predictions (.csv, .parquet), or 'shipped'"

@@ -100,7 +100,7 @@ def read_table(path: Path) -> PredictionTable:
     """
     try:
         # Names made of digits stay names: 0012 is no number.
-        is_csv = path.suffix == ".csv"
+        is_csv = path.suffix.lower() == ".csv"
         content = read_rows(path, dtype={"file": str}) if is_csv else pd.read_parquet(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}; check its name") from error
@@ -123,9 +123,9 @@ def write_table(table: PredictionTable, path: Path) -> None:
         distribution = pd.DataFrame(table.age_distribution, columns=[*DISTRIBUTION])
         rows = pd.concat([rows.reset_index(drop=True), distribution], axis="columns")
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         rows.to_csv(path, index=False)
-    elif path.suffix == ".parquet":
+    elif path.suffix.lower() == ".parquet":
         rows.to_parquet(path, index=False)
     else:
         raise DataError(f"predictions are written as .csv or .parquet, got {path}")
