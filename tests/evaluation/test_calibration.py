@@ -45,6 +45,17 @@ def test_a_temperature_fitted_on_other_faces_lowers_the_calibration_error():
     assert sum(part["n"] for part in gender["bins"]) == 4000
 
 
+def test_a_sure_mistake_at_the_lowest_temperature_has_a_finite_loss():
+    table, right = made_table(200), made_table(200)
+    right.rows["female_probability"] = np.where(right.genders == 1, 0.9, 0.1)
+    table.rows["female_probability"] = np.where(table.genders == 1, 0.0, 1.0)
+
+    told = calibration_of(table, fitted_on=right)["gender"]
+
+    # The temperature stops at 0.05, and a probability at 1e-7.
+    assert told["at_temperature"]["nll"] == pytest.approx(-np.log(1e-7) / 0.05, rel=1e-4)
+
+
 def test_a_temperature_moves_no_face_to_the_other_gender():
     told = np.array([0.0, 0.2, 0.49, 0.51, 0.9, 1.0])
 

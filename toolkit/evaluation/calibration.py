@@ -145,8 +145,10 @@ def _age_figures(table: PredictionTable, temperature: float) -> dict[str, Any]:
 
 
 def _gender_nll(table: PredictionTable, temperature: float) -> float:
-    female = gender_at_temperature(table.female_probability, temperature)
-    return float(-np.log(np.where(table.genders == 1, female, 1 - female)).mean())
+    clipped = np.clip(table.female_probability, _SMALLEST, 1 - _SMALLEST)
+    logits = np.log(clipped / (1 - clipped)) / temperature
+    # From the logits: at a low temperature, the probability of a sure mistake is rounded to none.
+    return float(np.logaddexp(0, np.where(table.genders == 1, -logits, logits)).mean())
 
 
 def _age_nll(table: PredictionTable, temperature: float) -> float:
