@@ -13,7 +13,8 @@ from toolkit.evaluation.calibration import calibration_of
 from toolkit.evaluation.comparison import compare
 from toolkit.evaluation.confusion import confusion_of
 from toolkit.evaluation.fairness import fairness_gaps
-from toolkit.evaluation.report import Drawn, write_report
+from toolkit.evaluation.figures import scores_by_group
+from toolkit.evaluation.report import Drawn, drawn, write_report
 from toolkit.evaluation.scores import SCORES, score_table
 from toolkit.evaluation.values import label_notes
 from toolkit.evaluation.words import SCORE_WORDS, difference_interval_text, interval_text, score_text
@@ -139,6 +140,16 @@ def test_names_from_outside_are_text_in_the_page():
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
     assert "a &lt;fast&gt; one" in html
+
+
+def test_dollars_in_the_name_of_a_group_are_no_formula():
+    table = made_table(30)
+    rows = table.rows.assign(race=np.resize([r"$\foo$", "$20k-$50k", "Blue"], 30))
+    scores = score_table(type(table)("made", rows))
+
+    figure = scores_by_group(scores["groups"]["race"], scores, {"gender_accuracy": "gender right"})
+
+    assert drawn(figure, "").png
 
 
 def test_every_score_has_words_and_numbers_are_written_for_people():

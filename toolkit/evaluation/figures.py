@@ -44,7 +44,9 @@ def scores_by_group(
             if block[score] is not None:
                 axes.plot(block[score], row, "o", color=COLOURS[0], markersize=5)
         _as_percent(axes, score)
-    panels[0].set_yticks(range(len(groups)), [f"{name}  ({block['n']:,})" for name, block in groups.items()])
+    names = [f"{name}  ({block['n']:,})" for name, block in groups.items()]
+    # A data set's own names: dollars in them are no formula.
+    panels[0].set_yticks(range(len(groups)), names, parse_math=False)
     panels[0].set_ylim(len(groups) - 0.4, -0.6)
     _title(panels[0], "Each group with its 95 % interval; dashed: all faces")
     return figure
