@@ -160,6 +160,25 @@ def test_fewer_faces_than_a_batch_is_said(config: TrainConfig) -> None:
         train(replace(config, batch_size=64))
 
 
+def test_a_backbone_of_one_size_is_told_before_anything_is_learned(config: TrainConfig) -> None:
+    one_size = replace(config, backbone="vit_tiny_patch16_224", image_px=224)
+
+    assert Training(one_size).result.steps == 0
+    for wrong in (replace(one_size, image_px=112), replace(one_size, start_px=112)):
+        with pytest.raises(ConfigError, match="set image_px to 224, which it was made for, without start_px"):
+            Training(wrong)
+
+
+@pytest.mark.parametrize("few", [{"batch_size": 1}, {"batch_size": 3, "threads": 2}])
+def test_a_backbone_that_cannot_learn_from_one_picture_says_so(
+    config: TrainConfig, few: dict[str, int]
+) -> None:
+    with pytest.raises(ConfigError, match="batch_size must be at least 2 for each of threads"):
+        Training(replace(config, **few))  # type: ignore[arg-type]
+
+    assert Training(replace(config, image_px=64, **few)).result.steps == 0  # type: ignore[arg-type]
+
+
 def test_an_unknown_backbone_is_said_before_anything_is_learned(config: TrainConfig) -> None:
     with pytest.raises(ModelError, match="did you mean 'test_resnet'"):
         train(replace(config, backbone="test_resnett"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
+import timm.data
 import timm.optim
 import torch
 from torch import nn
@@ -30,6 +32,46 @@ def first_network(config: TrainConfig) -> FaceNetwork:
             f"init {config.init} is a {checkpoint.card.backbone}, and backbone asks for {config.backbone}"
         )
     return checkpoint.network
+
+
+def check_it_learns(network: FaceNetwork, config: TrainConfig, fewest: int) -> None:
+    """Have a copy of the network look at blank pictures, so that what it cannot take is told before the work.
+
+    Many transformers take one size alone, and batch normalisation cannot learn from one picture that has
+    shrunk to a single pixel.
+
+    Args:
+        network: before the first step.
+        config: names it, and the size of the pictures.
+        fewest: pictures that it learns from at a time, at the least.
+
+    Raises:
+        ConfigError: it cannot learn from such pictures, or from so few.
+    """
+    trial = copy.deepcopy(network).train()
+    for side_px in sorted({config.start_px or config.image_px, config.image_px}):
+        if mistake := _mistake(trial, 2, side_px):
+            made_for_px = timm.data.resolve_model_data_config(trial.backbone)["input_size"][-1]
+            raise ConfigError(
+                f"{config.backbone} takes no pictures of {side_px} px: {mistake}; set image_px to "
+                f"{made_for_px}, which it was made for, without start_px, or name another backbone"
+            )
+        if fewest == 1 and (mistake := _mistake(trial, 1, side_px)):
+            raise ConfigError(
+                f"{config.backbone} cannot learn from one picture of {side_px} px at a time: {mistake}; "
+                f"batch_size must be at least 2 for each of threads and processes, got {config.batch_size}"
+            )
+
+
+def _mistake(network: FaceNetwork, count: int, side_px: int) -> str:
+    """What the network says of pictures it cannot take; nothing if it can."""
+    # The chance of its own dropout must not move that of the training.
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        try:
+            network(torch.zeros((count, side_px, side_px, 3), dtype=torch.uint8))
+        except (AssertionError, RuntimeError, ValueError) as error:
+            return str(error).rstrip(".") or type(error).__name__
+    return ""
 
 
 def make_optimiser(network: nn.Module, config: TrainConfig, spread: Spread) -> torch.optim.Optimizer:

@@ -25,7 +25,7 @@ from toolkit.models.predictor import Predictor, pick_device
 from toolkit.training.augment_batch import vary_batch
 from toolkit.training.average import MeanWeights
 from toolkit.training.batches import BatchLoader, FaceBatch
-from toolkit.training.beginning import first_network, make_optimiser
+from toolkit.training.beginning import check_it_learns, first_network, make_optimiser
 from toolkit.training.config import TrainConfig
 from toolkit.training.gradients import ShardedGradients, shares
 from toolkit.training.ranks import Ranks
@@ -97,7 +97,8 @@ def train(
     Raises:
         DataError: the pack is missing or a row of it cannot be used.
         ModelError: timm has no such backbone or optimiser, or the loss is no longer a number.
-        ConfigError: the training split is smaller than one batch, or there is nothing to resume.
+        ConfigError: the training split is smaller than one batch, the backbone cannot learn from pictures of
+            that size or from so few at a time, or there is nothing to resume.
     """
     torch_threads = torch.get_num_threads()
     try:
@@ -153,7 +154,10 @@ class Training:
         self.device = self._ranks.device(pick_device(config.device))
         on_gpu = config.vary_on == "auto" and self.device.type == "cuda"
         self.varies_on_device = config.vary_on == "device" or on_gpu
-        self.network = first_network(config).to(self.device).to(memory_format=torch.channels_last)
+        network = first_network(config)
+        own = max(1, config.batch_size // self._ranks.count)
+        check_it_learns(network, config, fewest=own // min(own, shares(config, self.device)))
+        self.network = network.to(self.device).to(memory_format=torch.channels_last)
         self.gradients = ShardedGradients(self.network, config)
         self.mean = MeanWeights(self.network)
         self.optimiser = make_optimiser(self.network, config, self.gradients.spread)
