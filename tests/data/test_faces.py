@@ -107,6 +107,13 @@ def test_a_split_without_rows_names_those_there_are(tmp_path: Path) -> None:
         load_faces(write_pack(tmp_path / "made.parquet"), split="test")
 
 
+def test_a_pack_without_faces_is_refused(tmp_path: Path) -> None:
+    face_rows(1).iloc[:0].to_parquet(tmp_path / "made.parquet")
+
+    with pytest.raises(DataError, match="holds no faces"):
+        load_faces(tmp_path / "made.parquet")
+
+
 def test_a_file_that_is_no_parquet_says_so(tmp_path: Path) -> None:
     (tmp_path / "bad.parquet").write_text("hello")
 

@@ -107,7 +107,8 @@ def load_faces(pack: str | Path, split: str | None = None) -> FaceTable:
         split: keep only the rows of this split.
 
     Raises:
-        DataError: the file is missing, a column is missing, a label is out of range, or the split is empty.
+        DataError: the file is missing or empty, a column is missing, a label is out of range, or the split is
+            empty.
     """
     path = find_faces(pack)
     try:
@@ -153,6 +154,8 @@ def _checked(path: Path, rows: pd.DataFrame) -> pd.DataFrame:
     missing = {"image", "gender", "split"} - set(rows.columns)
     if missing:
         raise DataError(f"{path} lacks the columns {sorted(missing)}; it has {list(rows.columns)}")
+    if rows.empty:
+        raise DataError(f"{path} holds no faces, only the names of columns; pack it again")
     try:
         ages = rows[["age_lo", "age_hi"]].astype(float)
         genders = rows["gender"].astype(float)
