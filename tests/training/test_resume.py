@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from made_faces import write_pack
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from toolkit.errors import ConfigError, ModelError
 from toolkit.models.checkpoint import Checkpoint
@@ -206,3 +206,11 @@ def test_a_damaged_state_is_said(config: TrainConfig) -> None:
 
     with pytest.raises(ModelError, match="is damaged"):
         train(config, resume=True)
+
+
+def test_another_file_in_the_place_of_the_state_is_said(config: TrainConfig) -> None:
+    Path(config.out_dir).mkdir()
+    save_file({"weight": torch.zeros(1)}, Path(config.out_dir, STATE_FILE))
+
+    with pytest.raises(ModelError, match="is no state of a training: it lacks"):
+        TrainingState.load(Path(config.out_dir), {})

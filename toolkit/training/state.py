@@ -54,7 +54,7 @@ class TrainingState:
 
         Raises:
             ConfigError: there is none in ``folder``, or it belongs to other settings; the text names them.
-            ModelError: the file is damaged.
+            ModelError: the file is damaged, or is another one.
         """
         path = folder / STATE_FILE
         if not path.is_file():
@@ -64,9 +64,11 @@ class TrainingState:
         try:
             with safe_open(path, "pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-                text = file.metadata()
+                text = file.metadata() or {}
         except (OSError, SafetensorError) as error:
             raise ModelError(f"{path} is damaged: {error}; train anew without resuming") from error
+        if missing := {"values", "settings"} - set(text):
+            raise ModelError(f"{path} is no state of a training: it lacks {sorted(missing)}; train anew")
         state = cls(tensors, json.loads(text["values"]), json.loads(text["settings"]))
         state.check(settings, path)
         return state
