@@ -80,6 +80,9 @@ def test_weights_of_another_architecture_are_refused_by_their_first_difference(s
         ("[]", "not a model card"),
         ('{"format_version": 99}', "format 99, this program reads 1"),
         ('{"format_version": 1}', "lacks what a model card needs"),
+        ('{"format_version": 1, "backbone": 5, "image_px": 64}', "backbone must be a name"),
+        ('{"format_version": 1, "backbone": "resnet10t", "image_px": "6"}', "image_px a whole number"),
+        ('{"format_version": 1, "backbone": "resnet10t", "image_px": 0}', "and 0"),
     ],
 )
 def test_a_card_that_cannot_be_used_says_why(saved: Path, text: str, message: str) -> None:

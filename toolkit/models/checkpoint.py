@@ -125,9 +125,15 @@ def _read_card(path: Path) -> ModelCard:
         )
     known = {f.name for f in fields(ModelCard)}
     try:
-        return ModelCard(**{key: value for key, value in content.items() if key in known})
+        card = ModelCard(**{key: value for key, value in content.items() if key in known})
     except TypeError as error:
         raise ModelError(f"{path} lacks what a model card needs: {error}") from error
+    if not isinstance(card.backbone, str) or not isinstance(card.image_px, int) or card.image_px < 1:
+        raise ModelError(
+            f"{path}: backbone must be a name and image_px a whole number from 1, got {card.backbone!r} and "
+            f"{card.image_px!r}"
+        )
+    return card
 
 
 def _read_weights(path: Path, card: ModelCard) -> dict[str, torch.Tensor]:
