@@ -59,7 +59,7 @@ def train(
     # Under torchrun every process runs this command, and one of them speaks.
     out.quiet = err.quiet = os.environ.get("RANK", "0") != "0"
     experiment = load("train", "train", experiment_and_overrides)
-    _check_before_loading(experiment.train, resume_dir)
+    _check_before_loading(experiment.train, resume_dir, out_dir)
     with _steps() as (on_progress, on_epoch):
         from toolkit.learn_run import run_training
 
@@ -115,12 +115,18 @@ def sweep(experiment_and_overrides: tuple[str, ...], out_dir: Path | None, json_
     write_json(json_path, result)
 
 
-def _check_before_loading(config: TrainConfig | None, resume_dir: Path | None = None) -> None:
+def _check_before_loading(
+    config: TrainConfig | None, resume_dir: Path | None = None, out_dir: Path | None = None
+) -> None:
     """What takes no torch to see is told at once, and not after half a minute."""
     from toolkit.data.faces import find_faces
 
     if config is not None:
         find_faces(config.data)
+    if resume_dir is not None and out_dir not in (None, resume_dir):
+        raise ConfigError(
+            f"a training goes on in its own folder, {resume_dir}: leave out --out {out_dir}, or resume a copy"
+        )
     if resume_dir is not None and not resume_dir.is_dir():
         raise ConfigError(f"nothing to resume in {resume_dir}: there is no such folder")
 
