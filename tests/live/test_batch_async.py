@@ -198,6 +198,38 @@ def test_when_the_loop_ends_nobody_waits_for_an_answer_that_will_not_come():
     assert [type(answer) for answer in asyncio.run(run())] == [asyncio.CancelledError] * 2
 
 
+@pytest.mark.parametrize("turns_of_the_loop", [0, 1, 2])
+@pytest.mark.parametrize("is_async", [True, False])
+def test_a_loop_that_was_closed_in_the_middle_does_not_hold_up_the_next_one(turns_of_the_loop, is_async):
+    released = threading.Event()
+
+    def answer(items):
+        released.wait(10)
+        return items
+
+    async def answer_async(items):
+        await asyncio.sleep(0 if released.is_set() else 60)
+        return items
+
+    processor = AsyncBatchProcessor(2, 60, answer_async if is_async else answer)
+
+    async def leave():
+        for _ in range(3):
+            processor.submit("left behind")
+        for _ in range(turns_of_the_loop):
+            await asyncio.sleep(0)
+
+    async def ask():
+        released.set()
+        return await asyncio.wait_for(asyncio.gather(processor.submit(1), processor.submit(2)), 10)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(leave())
+    loop.close()
+
+    assert asyncio.run(ask()) == [1, 2]
+
+
 def test_settings_that_make_no_sense_are_refused():
     with pytest.raises(ConfigError, match="batch_size must be at least 1"):
         AsyncBatchProcessor(0, 1.0, doubled)

@@ -7,6 +7,7 @@ import inspect
 import time
 from asyncio import current_task, get_running_loop
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 from weakref import ref
 
@@ -59,6 +60,8 @@ class AsyncBatchProcessor:
         self._regulars = Regulars(self._timeout_s)
         self._books = BatchBooks()
         self._worker: asyncio.Task | None = None
+        # That of the newest item.
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._free_since = 0.0
         # Batches since there were too few items for a full one.
         self._full_in_a_row = 0
@@ -72,6 +75,8 @@ class AsyncBatchProcessor:
             RuntimeError: no event loop runs here.
         """
         loop = get_running_loop()
+        if loop is not self._loop:
+            self._move_to(loop)
         answer = loop.create_future()
         # A weak reference: a task that is done must not be kept for what it returned.
         self._waiting.append((item, answer, ref(current_task(loop) or loop), time.monotonic()))
@@ -86,6 +91,16 @@ class AsyncBatchProcessor:
     def get_statistics(self) -> dict[str, Any]:
         """Items, batches and why they closed, sizes and times, as plain values."""
         return self._books.statistics(len(self._waiting))
+
+    def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Serve another loop from now on; a closed one may have left its worker in the middle."""
+        left, self._loop = self._worker, loop
+        if left is not None and left.get_loop().is_closed():
+            # Nobody is left there to be answered, and a closed loop takes no answers.
+            self._waiting = []
+            with suppress(RuntimeError):
+                left.get_coro().close()
+            self._worker = None
 
     async def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         """Process until nothing waits."""
@@ -143,7 +158,10 @@ class AsyncBatchProcessor:
         except BaseException as error:
             self._books.failed(len(batch))
             for answer in answers:
-                if not answer.cancelled():
+                if isinstance(error, asyncio.CancelledError | GeneratorExit):
+                    # The loop ends: an error that nobody asks for any more would be told as one of ours.
+                    answer.cancel()
+                elif not answer.cancelled():
                     answer.set_exception(error)
             if not isinstance(error, Exception):
                 raise
