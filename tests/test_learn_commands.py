@@ -80,6 +80,8 @@ def test_a_folder_becomes_a_pack_and_the_pack_a_model_and_the_run_is_recorded(
         toolkit("train e.yaml --resume elsewhere")
     with pytest.raises(ConfigError, match="goes on in its own folder, out: leave out --out other"):
         toolkit("train e.yaml --resume out --out other")
+    with pytest.raises(ConfigError, match="out holds a training, which a new one would overwrite"):
+        toolkit("train e.yaml train.data=own.parquet train.epochs=1 --out out")
 
 
 def test_a_training_that_is_ended_in_its_first_epoch_names_nothing_to_go_on_from(

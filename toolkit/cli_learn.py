@@ -34,6 +34,9 @@ from toolkit.words import counted
 if TYPE_CHECKING:
     from toolkit.training.config import TrainConfig
 
+# That of toolkit.training.state, without torch.
+_STATE_FILE = "state.safetensors"
+
 
 @click.command()
 @click.argument("experiment_and_overrides", nargs=-1, metavar="EXPERIMENT [KEY=VALUE]...")
@@ -126,6 +129,11 @@ def _check_before_loading(
     if resume_dir is not None and out_dir not in (None, resume_dir):
         raise ConfigError(
             f"a training goes on in its own folder, {resume_dir}: leave out --out {out_dir}, or resume a copy"
+        )
+    if resume_dir is None and out_dir is not None and (out_dir / _STATE_FILE).exists():
+        raise ConfigError(
+            f"{out_dir} holds a training, which a new one would overwrite: --resume goes on with it; for a "
+            "new one name another --out, or remove that folder"
         )
     if resume_dir is not None and not resume_dir.is_dir():
         raise ConfigError(f"nothing to resume in {resume_dir}: there is no such folder")
