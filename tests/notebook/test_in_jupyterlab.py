@@ -262,6 +262,7 @@ def test_a_camera_is_added_and_removed_and_what_is_wrong_is_said(lab):
     expect(lab.find("message")).to_contain_text("already", timeout=30_000)
     lab.screenshot("five-cameras")
     lab.find("camera-menu").locator("select").select_option("fifth")
+    wait_until(lambda: lab.in_kernel("dashboard.panel.controls.camera_menu.value") == "fifth", 30)
     lab.find("remove").click()
 
     expect(events).to_contain_text("camera fifth removed", timeout=30_000)

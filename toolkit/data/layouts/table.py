@@ -61,7 +61,8 @@ def read_csv(path: Path, columns: set[str], separator: str = ",") -> pd.DataFram
 def read_rows(path: Path, **options: Any) -> pd.DataFrame:
     """A CSV as pandas reads it, also where every row, but not the heading, ends in a comma."""
     rows = pd.read_csv(path, **options)
-    if not isinstance(rows.index, pd.RangeIndex) and rows.iloc[:, -1].isin(["", np.nan]).all():
-        # Of rows longer than the heading, pandas takes the first values for names of rows.
+    if rows.iloc[:, -1].isin(["", np.nan]).all():
+        # Of rows longer than the heading, pandas takes the first values for names of rows. Where nothing more
+        # than a comma follows, it reads them again; a column that is empty by right stays as it was.
         rows = pd.read_csv(path, **options, index_col=False, usecols=[*rows.columns])
     return rows
