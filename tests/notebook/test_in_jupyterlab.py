@@ -190,9 +190,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     shutil.copy(_NOTEBOOK, folder / "live.ipynb")
     clip = write_portrait_clip(folder / "portrait.mp4")
     (folder / "four.yaml").write_text(_EXPERIMENT.format(clip=clip))
+    # Not in the folder that JupyterLab shows: it says "Directory not found" when a file, such as SQLite's
+    # journal, is gone again while it lists them.
+    store = tmp_path_factory.mktemp("store") / "mlflow.db"
     environment = {
         "TOOLKIT_EXPERIMENT": str(folder / "four.yaml"),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{store}",
     }
     with jupyterlab(folder, environment) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_QUIET)
