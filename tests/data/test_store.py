@@ -79,6 +79,18 @@ def test_a_full_disk_is_told_before_the_pictures_are_decoded(
     assert list((tmp_path / "store").iterdir()) == []
 
 
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EINVAL])
+def test_a_file_system_that_sets_no_room_aside_is_written_to_all_the_same(
+    faces: FaceTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(handle: int, start: int, size: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
+
+    assert len(decoded_pictures(faces, 48, tmp_path / "store")) == len(faces)
+
+
 def test_one_small_picture_does_not_shrink_the_others(tmp_path: Path) -> None:
     rows = face_rows(6)
     rows.at[0, "image"] = cv2.imencode(".jpg", np.zeros((20, 20, 3), np.uint8))[1].tobytes()

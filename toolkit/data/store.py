@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import math
@@ -102,7 +103,12 @@ def _take_room(handle: int) -> None:
     """Have the disk set all of a file aside."""
     # A mapped file is written sparse: a full disk would end the process with SIGBUS at some later picture.
     if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(handle, 0, os.fstat(handle).st_size)
+        try:
+            os.posix_fallocate(handle, 0, os.fstat(handle).st_size)
+        except OSError as error:
+            # A file system that sets nothing aside may have room all the same.
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+                raise
 
 
 def _decode(faces: FaceTable, side_px: int, index: int) -> np.ndarray:
