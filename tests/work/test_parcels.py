@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import msgpack
 import pytest
@@ -152,18 +153,28 @@ def test_a_task_that_fails_goes_to_the_dead_letters_alone_and_can_be_put_in_agai
     assert _numbers(queue.take(10)) == [1]
 
 
-def test_what_is_put_back_comes_again_after_the_others(queue):
-    _put(queue, 4)
-    mine = queue.take(4)
-    queue.enqueue({"n": 4})
+def test_what_is_put_back_is_the_next_and_what_was_tried_the_last(queue):
+    _put(queue, 5)
+    mine = queue.take(5)
+    queue.enqueue({"n": 5})
 
+    assert queue.put_back([mine[4]], is_retry=True) == 1
     assert queue.put_back(mine[1:3]) == 2
     queue.finish([mine[0].done(), mine[3].done()])
 
     again = queue.take(10)
-    assert _numbers(again) == [4, 1, 2]
-    assert {hand.attempt for hand in again} == {1}
+    assert _numbers(again) == [1, 2, 5, 4]
+    assert [hand.attempt for hand in again] == [1, 1, 1, 2]
     assert queue.put_back(mine) == 0
+
+
+def test_what_is_put_back_waits_since_it_was_put_first(queue):
+    _put(queue, 2)
+    queue.put_back(queue.take(2))
+    time.sleep(0.2)
+    queue.put_back(queue.take(2))
+
+    assert min(hand.entry.waited_ms for hand in queue.take(2)) >= 200
 
 
 def test_a_full_queue_drops_the_oldest_task_and_not_its_parcel(queue):

@@ -338,6 +338,37 @@ def test_tasks_of_a_type_are_handled_in_batches_and_fail_alone(queue):
     assert sizes[0] == 6
 
 
+@takes_batch(max_items=4)
+def _double_all(tasks):
+    return [2 * task["n"] for task in tasks]
+
+
+@pytest.mark.parametrize("double", [HANDLERS["double"], _double_all], ids=["singly", "in batches"])
+def test_what_waits_behind_a_task_that_hangs_is_done_by_another_in_its_old_order(queue, double):
+    release, order = threading.Event(), []
+    handlers = {
+        "double": double,
+        "hang": lambda task: release.wait(30),
+        "note": lambda task: order.append(task["n"]),
+    }
+    with WorkerPool(1, handlers, queue) as pool:
+        # After many quick tasks a worker takes many ahead.
+        list(as_completed(pool.submit_tasks([{"type": "double", "n": 1}] * 400), timeout=10))
+        hang, *behind = pool.submit_tasks([{"type": "hang"}, *({"type": "note", "n": n} for n in range(20))])
+        try:
+            wait_for(lambda: queue.size() == 20)
+            last = pool.submit_task({"type": "note", "n": 20})
+            with WorkerPool(1, handlers, queue):
+                records = [handle.record(timeout=10) for handle in [*behind, last]]
+            assert not hang.is_done()
+        finally:
+            release.set()
+
+    assert order == list(range(21))
+    assert {record["attempts"] for record in records} == {1}
+    assert queue.statistics()["in_hand"] == 0
+
+
 # Starting and stopping
 
 

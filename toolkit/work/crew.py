@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import math
 import operator
 import os
 import threading
@@ -32,6 +33,8 @@ _GATHER_S = 0.005
 _AHEAD_TASKS = 300
 # Pictures that wait here are out of the cache when their turn comes, and missing elsewhere.
 _AHEAD_BYTES = 4_000_000
+# What waits here behind tasks that take longer goes back: another worker may be idle.
+_LONG_S = 0.1
 _PATIENCE_S = 60.0
 _OUTAGE_LOOK_S = 0.2
 _WAKE_AGAIN_S = 0.05
@@ -67,7 +70,7 @@ class ThreadCrew:
         self._make_handlers = handlers
         self._retries = retries
         self._retry_wait_s = retry_wait_s
-        self._recorder = Recorder(queue)
+        self._recorder = Recorder(queue, self._give_back_what_waits)
         self._stopping = threading.Event()
         self._turn, self._picking = threading.Lock(), threading.Lock()
         self._ahead: deque[TaskInHand] = deque()
@@ -119,10 +122,10 @@ class ThreadCrew:
                     self._queue.wake()
                 thread.join(min(left_s, _WAKE_AGAIN_S))
         try:
-            self._queue.put_back(self._ahead)
+            self._give_back()
         except QueueUnavailable as error:
             _log.warning("%d tasks were not put back, their lease will end: %s", len(self._ahead), error)
-        self._recorder.let_go(self._ahead)
+            self._recorder.let_go(self._ahead)
         # At least a moment: results that are there already should not wait for a lease to end.
         is_stored = self._recorder.stop(max(0.5, deadline - time.monotonic()))
         names = [thread.name for thread in self._threads if thread.is_alive()]
@@ -201,6 +204,24 @@ class ThreadCrew:
         in_time, in_memory = _AHEAD_S / max(self._task_s, 1e-6), _AHEAD_BYTES / max(self._task_bytes, 1.0)
         each = max(1, int(min(_AHEAD_TASKS, in_time, in_memory)))
         return max(each * max(len(self._idle), 1), self._largest_batch)
+
+    def _give_back_what_waits(self) -> None:
+        last_begun_at = max(list(self._begun_at.values()), default=math.inf)
+        if self._ahead and time.monotonic() - last_begun_at > _LONG_S:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        waiting: list[TaskInHand] = []
+        with self._picking, contextlib.suppress(IndexError):
+            # One by one, because a thread may be taking the next one.
+            while True:
+                waiting.append(self._ahead.popleft())
+        try:
+            self._queue.put_back(waiting)
+        except QueueUnavailable:
+            self._ahead.extendleft(reversed(waiting))
+            raise
+        self._recorder.let_go(waiting)
 
     def _pick(self, handlers: Mapping[str, Handler]) -> list[TaskInHand]:
         """The next task, or the next batch of one type; none when nothing was taken ahead."""

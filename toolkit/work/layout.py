@@ -11,7 +11,7 @@ The keys of a queue, all built from its name by :func:`keys_of`:
   ``c`` counts the tasks put into this stream before.
 - ``parts:<stream>:<entry id>``: set of the parts of a parcel in hand that are finished; it goes with it.
 - ``opened:high``, ``opened:normal``, ``opened:low``: streams of single tasks, taken before those above: from
-  parcels of which somebody wanted less. ``w`` is when the task was put (ms).
+  parcels of which somebody wanted less, and what was given back. ``w`` is when the task was put (ms).
 - ``orphans``: stream of single tasks, ``l`` their level: the unfinished parts of parcels whose holder died.
 - ``delayed``: sorted set of task ids by due time, their entries packed in the hash ``delayed:tasks``.
 - ``dead``: stream of tasks that failed for good, with ``l`` level, ``e`` error and ``t`` traceback: the
@@ -121,14 +121,16 @@ local function remove(number, id)
     redis.call('UNLINK', parts_key(number, id))
 end
 
--- Let the tasks of an entry be taken one by one, before all others of their level.
+-- To be taken before all others of its level; put_at is its time in ms, or the id of the entry it was in.
+local function add_opened(level, fields, put_at)
+    redis.call('XADD', opened[level], '*', unpack(with(fields, 'w', string.match(put_at, '^%d+') or 0)))
+end
+
+-- Let the tasks of an entry be taken one by one.
 local function open(number, id, fields)
     local task = as_table(fields)
     remove(number, id)
-    for _, single in ipairs(singles(task)) do
-        with(single, 'w', task.w or string.match(id, '^%d+'))
-        redis.call('XADD', opened[level_of(number, task)], '*', unpack(single))
-    end
+    for _, single in ipairs(singles(task)) do add_opened(level_of(number, task), single, task.w or id) end
 end
 
 -- Which of these {part, ...} of an entry of so many are finished only now; and whether all are by now.

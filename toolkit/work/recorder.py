@@ -28,10 +28,14 @@ class Recorder:
     A worker with nothing left in hand stores all that is finished: a lone result leaves at once, and many
     leave together. One thread looks for what nobody stores, because all workers are at something slow, and
     for leases that are to be renewed.
+
+    Args:
+        queue: where results go.
+        look: called by that thread too, some twenty times a second; may raise :class:`QueueUnavailable`.
     """
 
-    def __init__(self, queue: TaskQueue) -> None:
-        self._queue = queue
+    def __init__(self, queue: TaskQueue, look: Callable[[], None] = lambda: None) -> None:
+        self._queue, self._look = queue, look
         # By their place in Redis, which no other task ever has.
         self._held: dict[_Place, TaskInHand] = {}
         self._ends: list[Finished] = []
@@ -106,6 +110,7 @@ class Recorder:
         renew_at = time.monotonic() + every_s
         while not self._is_over.wait(look_s):
             try:
+                self._look()
                 self.store()
                 if time.monotonic() >= renew_at:
                     renew_at = time.monotonic() + every_s

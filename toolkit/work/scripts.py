@@ -229,8 +229,9 @@ return count['late'] or 0
 PUT_BACK = (
     COMMON
     + """
--- counter ("" for none), then (stream, entry id, number of its parts, part, delay_ms, attempts)...
-local moved, known = 0, {}
+-- "retried" or "", then (stream, entry id, number of its parts, part, delay_ms, attempts)...
+-- What was not tried is the next of its priority again, and what was tried the last.
+local is_retry, moved, known = ARGV[1] ~= '', 0, {}
 for at = 2, #ARGV, 6 do
     local number, id, part = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 3]
     local key = parts_key(number, id)
@@ -242,13 +243,18 @@ for at = 2, #ARGV, 6 do
         local fields = singles(task)[task.m and tonumber(part) or 1]
         if fields then
             local level, delay_ms = level_of(number, task), tonumber(ARGV[at + 4])
-            put(level, delay_ms, with(fields, 'a', ARGV[at + 5]), as_table(fields).i)
+            with(fields, 'a', ARGV[at + 5])
+            if is_retry or delay_ms > 0 then
+                put(level, delay_ms, fields, as_table(fields).i)
+            else
+                add_opened(level, fields, task.w or id)
+            end
             moved = moved + 1
         end
     end
     if is_over then remove(number, id) end
 end
-if moved > 0 and ARGV[1] ~= '' then redis.call('HINCRBY', stats, ARGV[1], moved) end
+if moved > 0 and is_retry then redis.call('HINCRBY', stats, ARGV[1], moved) end
 return moved
 """
 )

@@ -181,7 +181,7 @@ class TaskStreams:
         return self._run(scripts.FINISH, *args) if groups else 0
 
     def put_back(self, entries: Iterable[Entry], delay_s: float = 0.0, is_retry: bool = False) -> int:
-        """Put tasks in hand back at the end of the queue; a retry counts as an attempt, a return does not."""
+        """Put tasks in hand back, to be the next of their priority; a retry is an attempt, and comes last."""
         args: list[Any] = ["retried" if is_retry else ""]
         for entry in entries:
             attempts = entry.attempt if is_retry else entry.attempt - 1

@@ -292,7 +292,16 @@ class TaskQueue:
         return self._streams.finish(ends)
 
     def put_back(self, in_hand: Iterable[TaskInHand], delay_s: float = 0.0, is_retry: bool = False) -> int:
-        """Put tasks in hand back at the end of the queue; ``is_retry`` counts it as an attempt."""
+        """Put tasks in hand back, to be the next of their priority.
+
+        Args:
+            in_hand: in the order in which they are to come.
+            delay_s: not before so long.
+            is_retry: they were tried: it counts as an attempt, and they come after all others.
+
+        Returns:
+            How many; the others were no longer in hand.
+        """
         return self._streams.put_back((hand.entry for hand in in_hand), delay_s, is_retry)
 
     def renew(self, in_hand: Iterable[TaskInHand]) -> int:
