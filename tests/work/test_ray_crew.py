@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import psutil
 import pytest
-from redis_fixtures import new_name
+from redis_fixtures import new_name, wait_for
 
 from toolkit.errors import ConfigError
 from toolkit.work.task_queue import TaskQueue
@@ -74,7 +74,7 @@ def test_handlers_that_have_no_name_cannot_travel(queue):
         WorkerPool(1, {"pid": print}, queue, backend="ray")
 
 
-def test_a_cluster_that_is_late_is_started_once_more_and_then_leaves_nothing_behind(queue, monkeypatch):
+def test_a_cluster_that_is_late_is_started_again_and_leaves_nothing_behind(queue, monkeypatch):
     ray = pytest.importorskip("ray")
     begun = []
 
@@ -90,11 +90,31 @@ def test_a_cluster_that_is_late_is_started_once_more_and_then_leaves_nothing_beh
         with pytest.raises(ConfigError, match=r"Ray does not start on this machine: .*timed out"):
             WorkerPool(1, f"{__name__}:HANDLERS", queue, backend="ray").start()
 
-        assert [psutil.pid_exists(process.pid) for process in begun] == [False, False]
+        assert [psutil.pid_exists(process.pid) for process in begun] == [False] * 4
         assert other.poll() is None, "what is not Ray's goes on"
     finally:
         for process in (*begun, other):
             process.communicate(b"\n")
+
+
+def test_what_ended_by_itself_while_a_cluster_started_is_no_child_any_more(queue, monkeypatch):
+    ray = pytest.importorskip("ray")
+    begun = []
+
+    def lose_a_process(**_settings):
+        process = subprocess.Popen([sys.executable, "-c", "", "/ray/raylet"])
+        begun.append(process.pid)
+        process.itself = process
+        wait_for(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", lose_a_process)
+    with pytest.raises(ConfigError, match="timed out") as caught:
+        WorkerPool(1, f"{__name__}:HANDLERS", queue, backend="ray").start()
+
+    assert caught.value.__cause__, "the error still knows where it was raised"
+    assert begun
+    assert not {child.pid for child in psutil.Process().children()} & set(begun)
 
 
 def test_ctrl_c_while_a_cluster_starts_leaves_nothing_behind(queue, monkeypatch):
@@ -118,24 +138,30 @@ def test_ctrl_c_while_a_cluster_starts_leaves_nothing_behind(queue, monkeypatch)
             process.communicate(b"\n")
 
 
-def test_ctrl_c_while_the_actors_start_ends_them(queue, monkeypatch):
+def test_ctrl_c_while_the_actors_start_ends_them_however_few_cores_there_are(queue, monkeypatch):
     ray = pytest.importorskip("ray")
-    actor, killed = SimpleNamespace(is_ready=_Remote(), stop=_Remote()), []
+    actor, killed, needs = SimpleNamespace(is_ready=_Remote(), stop=_Remote()), [], []
 
     def be_interrupted(answers, timeout):
         if isinstance(answers, list):
             raise KeyboardInterrupt
         return []
 
+    def make_worker(num_cpus, **_):
+        needs.append(num_cpus)
+        return lambda _worker: _Remote(actor)
+
     monkeypatch.setattr(ray, "is_initialized", lambda: True)
     monkeypatch.setattr(ray, "nodes", list)
-    monkeypatch.setattr(ray, "remote", lambda **_: lambda _worker: _Remote(actor))
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
+    monkeypatch.setattr(ray, "remote", make_worker)
     monkeypatch.setattr(ray, "get", be_interrupted)
     monkeypatch.setattr(ray, "kill", killed.append)
     with pytest.raises(KeyboardInterrupt):
-        WorkerPool(2, f"{__name__}:HANDLERS", queue, backend="ray").start()
+        WorkerPool(3, f"{__name__}:HANDLERS", queue, backend="ray").start()
 
-    assert killed == [actor, actor]
+    assert killed == [actor] * 3
+    assert needs == [0.6666], "three share the two cores there are"
 
 
 class _Remote:

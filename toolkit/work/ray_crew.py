@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
+import math
 import os
 import sys
 import time
+import traceback
 from dataclasses import asdict
 from types import ModuleType
 from typing import Any
@@ -21,6 +24,7 @@ from toolkit.work.task_queue import TaskQueue
 
 # Starting Ray on this machine takes seconds, loading a model on a busy one many more.
 _START_TIMEOUT_S = 180.0
+_START_TRIES = 4
 _ANSWER_TIMEOUT_S = 5.0
 
 
@@ -63,7 +67,9 @@ class RayCrew:
                 raise ConfigError(
                     "the queue lies on this machine alone; give one that all nodes reach: REDIS_URL"
                 )
-            worker = ray.remote(num_cpus=1, max_restarts=-1)(RayWorker)
+            worker = ray.remote(num_cpus=_share(ray.cluster_resources(), self._num_workers), max_restarts=-1)(
+                RayWorker
+            )
             settings = json.dumps(asdict(self._settings))
             self._actors = [worker.remote(settings) for _ in range(self._num_workers)]
             ray.get([actor.is_ready.remote() for actor in self._actors], timeout=_START_TIMEOUT_S)
@@ -110,9 +116,9 @@ class RayCrew:
 
 
 def _start_cluster(ray: Any, variables: dict[str, str]) -> None:
-    """Start Ray on this machine; on a busy one it gives its own processes too little time, so twice."""
+    """Start Ray on this machine; on a busy one it gives its own processes too little time, so some times."""
     me = psutil.Process()
-    for is_last in (False, True):
+    for tries_left in reversed(range(_START_TRIES)):
         before = {child.pid for child in me.children(recursive=True)}
         try:
             ray.init(include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": variables})
@@ -120,13 +126,23 @@ def _start_cluster(ray: Any, variables: dict[str, str]) -> None:
         except BaseException as error:  # Ray raises a bare Exception where its node is late
             # It leaves behind what it has begun to start; also when Ctrl-C came meanwhile.
             ray.shutdown()
+            # What ended by itself stays a child until the objects that started it are gone.
+            traceback.clear_frames(error.__traceback__)
+            gc.collect()
             for child in me.children(recursive=True):
                 if child.pid not in before:
                     _end_if_of_ray(child)
             if not isinstance(error, Exception):
                 raise
-            if is_last:
+            if not tries_left:
                 raise ConfigError(f"Ray does not start on this machine: {_reason(error)}") from error
+
+
+def _share(resources: dict[str, float], num_workers: int) -> float:
+    """The cores an actor asks for: one, or less where the last ones would wait for one for ever."""
+    each = resources.get("CPU", 1.0) / num_workers
+    # Ray rounds to four digits, and what was rounded up would not fit.
+    return min(1.0, math.floor(each * 10_000) / 10_000)
 
 
 def _end_if_of_ray(process: psutil.Process) -> None:
