@@ -268,7 +268,8 @@ def _running() -> set[str]:
     """Threads, child processes, mounts and network namespaces, by name."""
     threads = {f"thread {thread.name}" for thread in threading.enumerate()}
     children = {f"process {child.pid}" for child in psutil.Process().children(recursive=True)}
-    mounts = {f"mount {part.mountpoint}" for part in psutil.disk_partitions(all=True)}
+    # ``ip netns`` makes one for itself when it is used first, and keeps it.
+    mounts = {f"mount {part.mountpoint}" for part in psutil.disk_partitions(all=True)} - {"mount /run/netns"}
     spaces = {f"namespace {path.name}" for path in Path("/var/run/netns").glob("*")}
     return threads | children | mounts | spaces
 
