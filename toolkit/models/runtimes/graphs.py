@@ -16,6 +16,9 @@ from toolkit.models.runtimes.eager import HalfRuntime
 LARGEST_BATCH = 64
 """Bigger ones are cut: by then the GPU is busy, and every recorded size holds memory of its own."""
 
+# One recording at a time in a process, whichever model it is of.
+_recording = threading.Lock()
+
 _WARM_UP_RUNS = 3  # libraries choose their kernels in the first ones, which must not be recorded
 
 
@@ -58,7 +61,8 @@ class GraphRuntime(HalfRuntime):
         size = 1 << (count - 1).bit_length()
         with self._turn, torch.cuda.device(self.device):
             if size not in self._recorded:
-                self._recorded[size] = self._record(size)
+                with _recording:
+                    self._recorded[size] = self._record(size)
             recorded = self._recorded[size]
             recorded.images[:count].copy_(torch.from_numpy(images_nhwc))
             recorded.graph.replay()
@@ -75,6 +79,7 @@ class GraphRuntime(HalfRuntime):
                     self._network(images)
             torch.cuda.current_stream().wait_stream(aside)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
+            # By default, what another thread does on the GPU meanwhile ends the recording: a detector is one.
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 answer = self._network(images)
         return _Recorded(graph, images, answer)
