@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 # Where there is no terminal to ask for its width, tables get the room they need.
 out = Console(width=None if sys.stdout.isatty() else 110)
 err = Console(stderr=True, width=None if sys.stderr.isatty() else 110)
+
+# A bracket with the backslashes before it, and what rich would take for a style.
+_BRACKET = re.compile(r"(\\*)\[(?=([a-z#/@][^\[]*?\])?)")
 
 
 class _New(click.Path):
@@ -159,4 +163,5 @@ def write_json(path: Path | None, values: Any) -> None:
 
 def plain(text: str) -> str:
     """Text in which rich finds no markup."""
-    return text.replace("[", r"\[")
+    # A backslash before what looks like a style stands for itself only if it is doubled, elsewhere as it is.
+    return _BRACKET.sub(lambda found: found[1] * (2 if found[2] else 1) + r"\[", text)
