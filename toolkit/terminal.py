@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from toolkit.experiment import Experiment
 
 # What a command is asked for goes to standard output, what it says on the way to standard error.
-# Where there is no terminal to ask for its width, tables get the room they need.
-out = Console(width=None if sys.stdout.isatty() else 110)
-err = Console(stderr=True, width=None if sys.stderr.isatty() else 110)
+# Where there is no terminal to ask for its width, tables get the room they need. No emoji: rich would draw
+# one in an address such as [fe80::b:1].
+out = Console(width=None if sys.stdout.isatty() else 110, emoji=False)
+err = Console(stderr=True, width=None if sys.stderr.isatty() else 110, emoji=False)
 
 # A bracket with the backslashes before it, and what rich would take for a style.
 _BRACKET = re.compile(r"(\\*)\[(?=([a-z#/@][^\[]*?\])?)")
