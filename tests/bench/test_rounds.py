@@ -12,6 +12,8 @@ from waiting import wait_until
 
 from toolkit.bench.apart import MeasurementFailed, call_apart
 from toolkit.bench.rounds import Case, Contender, run_rounds, summary
+from toolkit.bench.tables import case_table
+from toolkit.terminal import out
 
 _CONTENDERS = {
     name: Contender(name, kind, "nowhere:at_all")
@@ -77,6 +79,16 @@ def test_a_contender_that_failed_once_shows_its_median_and_its_error():
     assert told["contenders"]["ours"]["error"] == "gone"
     assert told["limits"] == {}
     assert told["ratios"]["vs_limit"] is None
+
+
+def test_the_table_tells_how_to_install_a_peer_that_is_missing():
+    missing = {"missing": "pip install 'toolkit[peers]'"}
+
+    told = summary(case(), _CONTENDERS, {"ours": rates(5), "fast": [missing]})
+    with out.capture() as printed:
+        out.print(case_table(told))
+
+    assert "'toolkit[peers]'" in printed.get()
 
 
 def test_contenders_take_turns():

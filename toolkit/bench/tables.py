@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 
 def case_table(case: dict[str, Any]) -> Table:
@@ -19,9 +20,9 @@ def case_table(case: dict[str, Any]) -> Table:
     table.add_column("lowest .. highest", justify="right", no_wrap=True)
     table.add_column("")
     for name, told in case["contenders"].items():
-        table.add_row(
-            name, told["kind"], *_cells(told, case["figure"]), told.get("missing") or told.get("error")
-        )
+        # As it is: in 'toolkit[peers]' rich would see a style.
+        why = Text(told.get("missing") or told.get("error") or "")
+        table.add_row(name, told["kind"], *_cells(told, case["figure"]), why)
     return table
 
 
