@@ -236,6 +236,17 @@ def test_a_sweep_over_other_data_is_another_sweep(tmp_path: Path, monkeypatch: p
     assert not set(folders[0]) & set(folders[2])
 
 
+def test_folders_and_data_with_square_brackets_are_named_in_full(toolkit, tmp_path: Path) -> None:
+    write_experiment(tmp_path / "s.yaml", sweep={"grid": {"data": ["[old].parquet"], "epochs": [1]}})
+    write_pack(tmp_path / "[old].parquet", train=24, val=8)
+
+    trained = toolkit("train s.yaml train.epochs=1 --out runs/[new]")
+    swept = toolkit("sweep s.yaml")
+
+    assert "best epoch 1: runs/[new]/best.safetensors" in trained.stdout
+    assert "data=[old].parquet, epochs=1" in swept.stdout
+
+
 def test_a_sweep_without_a_grid_is_refused(toolkit, tmp_path: Path) -> None:
     write_experiment(tmp_path / "s.yaml")
     with pytest.raises(ConfigError, match="has no part 'sweep', which toolkit sweep needs"):

@@ -26,6 +26,7 @@ from toolkit.terminal import (
     load,
     new_folder,
     out,
+    plain,
     print_run,
     write_json,
 )
@@ -75,7 +76,7 @@ def train(
         # To be copied into a shell: names may have spaces.
         again = shlex.join(["toolkit", "train", *experiment_and_overrides, "--resume", str(folder)])
         err.print(f"interrupted; to go on: {again}", highlight=False, markup=False, soft_wrap=True)
-    out.print(best, highlight=False, soft_wrap=True)
+    out.print(best, highlight=False, markup=False, soft_wrap=True)
     print_run(result["mlflow_run_id"])
     if not out.quiet:
         write_json(json_path, result)
@@ -280,5 +281,6 @@ def _point_table(rows: list[dict[str, Any]]) -> Table:
         table.add_column(title, justify="right")
     for row in rows:
         scores = (score_text(row.get(name), name) for name in ("gender_accuracy", "age_group_accuracy"))
-        table.add_row(row["name"], *scores, f"{row['images_per_s']:.0f}", f"{row['parameters'] / 1e6:.2f}")
+        size = f"{row['parameters'] / 1e6:.2f}"
+        table.add_row(plain(row["name"]), *scores, f"{row['images_per_s']:.0f}", size)
     return table
