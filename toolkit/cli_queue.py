@@ -131,7 +131,7 @@ def requeue(
         raise ConfigError("which ones? Name their task ids (`toolkit queue dead` lists them), or give --all")
     with _open(redis_url, queue_name) as one:
         number = one.dead_letters.requeue(None if is_all else task_ids)
-    out.print(f"{number} put back into queue {plain(queue_name)!r}", highlight=False)
+    out.print(f"{number} put back into queue {plain(repr(queue_name))}", highlight=False)
     write_json(json_path, {"queue": queue_name, "requeued": number})
     _check_all_found(number, task_ids)
 
@@ -164,7 +164,7 @@ def purge(
         if not (yes or click.confirm(f"Drop {number} {kind} of queue {queue_name!r} for good?", err=True)):
             raise ToolkitError("nothing was dropped; answer y, or give --yes")
         number = one.clear() if what == "waiting" else one.dead_letters.drop(task_ids or None)
-    out.print(f"{number} {kind} of queue {plain(queue_name)!r} dropped", highlight=False)
+    out.print(f"{number} {kind} of queue {plain(repr(queue_name))} dropped", highlight=False)
     write_json(json_path, {"queue": queue_name, "purged": number})
     _check_all_found(number, task_ids)
 

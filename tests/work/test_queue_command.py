@@ -107,6 +107,17 @@ def test_purge_asks_first(run, queue):
     assert (agreed[0], queue.size()) == (0, 0)
 
 
+def test_a_queue_with_square_brackets_is_named_in_full(run):
+    with TaskQueue(f"[old]{new_name()}") as queue:
+        queue.enqueue({})
+
+        requeued = run(queue, "requeue", "--all")
+        purged = run(queue, "purge", "waiting", "--yes")
+
+    assert requeued[1] == f"0 put back into queue '{queue.name}'\n"
+    assert f"of queue '{queue.name}' dropped" in purged[1]
+
+
 def test_purge_drops_dead_letters_and_nothing_else(run, queue):
     first, *_ = _bury(queue, {"n": 1}, {"n": 2}, {"n": 3})
     queue.enqueue({"n": 4})
