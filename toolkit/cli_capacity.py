@@ -209,7 +209,7 @@ def _show_run(phase: str, settings: dict[str, Any], row: dict[str, Any]) -> None
 def _line(row: dict[str, Any]) -> str:
     verdict = "passed" if row["passed"] else "; ".join(row["failures"])
     late, lost = _number(row["p99_ms"]), f"{row['dropped_fraction']:.1%}"
-    return f"{row['cameras']:3} cameras: {verdict} (p99 {late} ms, lost {lost})"
+    return f"{counted(row['cameras'], 'camera'):>11}: {verdict} (p99 {late} ms, lost {lost})"
 
 
 def _print_result(result: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from rich.table import Table
 from toolkit.addresses import without_password
 from toolkit.errors import ConfigError, ToolkitError, did_you_mean
 from toolkit.terminal import json_option, needed_url, out, plain, queue_option, redis_option, write_json
+from toolkit.words import counted
 
 if TYPE_CHECKING:
     from toolkit.work.task_queue import TaskQueue
@@ -46,7 +47,7 @@ def list_queues(redis_url: str | None, json_path: Path | None) -> None:
         with TaskQueue(name, url) as one:
             found[name] = one.statistics()
     rows = [[name, *(_number(numbers[key]) for key in _IN_LIST)] for name, numbers in found.items()]
-    title = f"{len(found)} queues at {without_password(url)}"
+    title = f"{counted(len(found), 'queue')} at {without_password(url)}"
     _print_table(title, ["queue", *(key.replace("_", " ") for key in _IN_LIST)], rows)
     write_json(json_path, found)
 
@@ -78,7 +79,7 @@ def peek(redis_url: str | None, queue_name: str, count: int, json_path: Path | N
         for task in seen
     ]
     columns = ("task_id", "state", "priority", "age_s", "attempts", "data")
-    title = f"queue {queue_name!r}, up to {count} tasks of each state"
+    title = f"queue {queue_name!r}, up to {counted(count, 'task')} of each state"
     _print_table(
         title, [c.replace("_", " ") for c in columns], [[str(row[c]) for c in columns] for row in found]
     )
@@ -109,7 +110,7 @@ def dead(
         for letter in letters
     ]
     columns = ("task_id", "died_at", "error", "data")
-    title = f"queue {queue_name!r}, the newest {len(found)} of {total} dead letters"
+    title = f"queue {queue_name!r}, the newest {len(found)} of {counted(total, 'dead letter')}"
     _print_table(title, [c.replace("_", " ") for c in columns], [[row[c] for c in columns] for row in found])
     for row in found if with_traceback else []:
         out.print(
@@ -160,11 +161,12 @@ def purge(
         )
     with _open(redis_url, queue_name) as one:
         number = len(task_ids) or (one.size() if what == "waiting" else len(one.dead_letters))
-        kind = "waiting tasks" if what == "waiting" else "dead letters"
-        if not (yes or click.confirm(f"Drop {number} {kind} of queue {queue_name!r} for good?", err=True)):
+        kind = "waiting task" if what == "waiting" else "dead letter"
+        question = f"Drop {counted(number, kind)} of queue {queue_name!r} for good?"
+        if not (yes or click.confirm(question, err=True)):
             raise ToolkitError("nothing was dropped; answer y, or give --yes")
         number = one.clear() if what == "waiting" else one.dead_letters.drop(task_ids or None)
-    out.print(f"{number} {kind} of queue {plain(repr(queue_name))} dropped", highlight=False)
+    out.print(f"{counted(number, kind)} of queue {plain(repr(queue_name))} dropped", highlight=False)
     write_json(json_path, {"queue": queue_name, "purged": number})
     _check_all_found(number, task_ids)
 

@@ -107,6 +107,17 @@ def test_purge_asks_first(run, queue):
     assert (agreed[0], queue.size()) == (0, 0)
 
 
+def test_one_queue_and_one_task_are_not_called_several(run, monkeypatch):
+    with own_server() as (_, url), TaskQueue("faces", url) as queue:
+        queue.enqueue({})
+        monkeypatch.setenv("REDIS_URL", url)
+        listed = run(None, "list")
+        purged = run(queue, "purge", "waiting", "--yes")
+
+    assert listed[1].startswith("1 queue at ")
+    assert purged[1] == "1 waiting task of queue 'faces' dropped\n"
+
+
 def test_a_queue_with_square_brackets_is_named_in_full(run):
     with TaskQueue(f"[old]{new_name()}") as queue:
         queue.enqueue({})
