@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -90,6 +92,16 @@ def test_a_broken_and_a_missing_picture_are_both_named_and_nothing_is_written(
         prepare("csv", folder, tmp_path / "own.parquet")
 
     assert not (tmp_path / "own.parquet").exists()
+
+
+def test_a_picture_that_claims_a_billion_pixels_is_named(folder: Path, tmp_path: Path) -> None:
+    header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
+    parts = (struct.pack(">I", len(c)) + n + c + struct.pack(">I", zlib.crc32(n + c)) for n, c in chunks)
+    (folder / "3.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+
+    with pytest.raises(DataError, match=r"3\.png: not a picture"):
+        prepare("csv", folder, tmp_path / "own.parquet")
 
 
 def test_many_bad_labels_are_counted(folder: Path, tmp_path: Path) -> None:

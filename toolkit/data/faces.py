@@ -60,9 +60,7 @@ class FaceTable:
         Raises:
             DataError: the bytes are not a picture; the text names the row.
         """
-        jpeg = np.frombuffer(self._jpegs[index], np.uint8)
-        # OpenCV raises on no bytes at all, and gives None for bytes it cannot read.
-        image = cv2.imdecode(jpeg, cv2.IMREAD_COLOR) if jpeg.size else None
+        image = decoded(self._jpegs[index])
         if image is None:
             raise DataError(
                 f"{self._where(index)}: image cannot be decoded; remove the row or write it again"
@@ -97,6 +95,15 @@ class FaceTable:
 
     def _where(self, index: int) -> str:
         return _row_name(self.path, self.rows, index)
+
+
+def decoded(content: bytes) -> np.ndarray | None:
+    """The picture in a file's bytes, (H, W, 3), uint8, BGR; None where there is none that OpenCV takes."""
+    try:
+        return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        # Most bytes it cannot read give None; none at all, and a header that claims 2**30 pixels, do not.
+        return None
 
 
 def load_faces(pack: str | Path, split: str | None = None) -> FaceTable:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.data.duplicates import Groups, group_duplicates, perceptual_hash
-from toolkit.data.faces import MAX_AGE_YEARS, load_faces
+from toolkit.data.faces import MAX_AGE_YEARS, decoded, load_faces
 from toolkit.data.labels import LabelledPicture
 from toolkit.data.layouts import LAYOUTS
 from toolkit.data.splits import assign_splits
@@ -114,10 +114,10 @@ def _read(
     for done, picture in enumerate(pictures, start=1):
         try:
             content = picture.path.read_bytes()
-            image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
         except OSError as error:
             broken.append(f"{picture.file}: {error.strerror}")
             continue
+        image = decoded(content)
         if image is None:
             broken.append(f"{picture.file}: not a picture")
             continue
