@@ -104,6 +104,14 @@ def test_a_picture_that_claims_a_billion_pixels_is_named(folder: Path, tmp_path:
         prepare("csv", folder, tmp_path / "own.parquet")
 
 
+def test_a_name_that_no_file_can_have_is_named(folder: Path, tmp_path: Path) -> None:
+    table = (folder / "labels.csv").read_text()
+    (folder / "labels.csv").write_text(table.replace("3.png", "3\0.png", 1))
+
+    with pytest.raises(DataError, match=r"3\0\.png: embedded null byte"):
+        prepare("csv", folder, tmp_path / "own.parquet")
+
+
 def test_many_bad_labels_are_counted(folder: Path, tmp_path: Path) -> None:
     table = (folder / "labels.csv").read_text()
     (folder / "labels.csv").write_text(table.replace(",2", ",2000").replace(",3", ",3000"))

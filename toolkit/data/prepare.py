@@ -114,8 +114,9 @@ def _read(
     for done, picture in enumerate(pictures, start=1):
         try:
             content = picture.path.read_bytes()
-        except OSError as error:
-            broken.append(f"{picture.file}: {error.strerror}")
+        except (OSError, ValueError) as error:
+            # No file has a NUL byte in its name: that is a ValueError, which has no strerror.
+            broken.append(f"{picture.file}: {getattr(error, 'strerror', error)}")
             continue
         image = decoded(content)
         if image is None:
