@@ -27,6 +27,9 @@ DISTRIBUTION = tuple(f"age_{year}" for year in range(YEARS))
 MAX_AGE_YEARS = 120
 """Older labels are mistakes, as in a face pack."""
 
+_MOST_ROUNDING = 0.06
+"""Of the sum of a distribution: 101 numbers of three digits are that far from 1 at the most."""
+
 
 @dataclass(frozen=True, eq=False)
 class PredictionTable:
@@ -204,6 +207,10 @@ def _check(path: Path, rows: pd.DataFrame) -> None:
         whole = "is a label, and those are whole years (someone of 25.9 is 25)"
         _refuse(path, rows, name, pd.to_numeric(rows[name]) % 1 != 0, whole)
     _refuse(path, rows, "age_lo", rows["age_lo"] > rows["age_hi"], "must not exceed age_hi")
+    if set(DISTRIBUTION) <= set(rows.columns):
+        name, sums = "age_0 ... age_100", rows[[*DISTRIBUTION]].astype(float).sum(axis=1)
+        is_off = (sums - 1).abs() > _MOST_ROUNDING
+        _refuse(path, sums.to_frame(name), name, is_off, "must add up to 1")
 
 
 def _refuse(path: Path, rows: pd.DataFrame, name: str, bad: pd.Series, expected: str) -> None:
