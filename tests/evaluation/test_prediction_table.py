@@ -77,12 +77,21 @@ def test_a_value_out_of_range_is_named_with_its_row(tmp_path, change, said):
 def test_ages_that_are_no_distribution_are_named_with_their_row(tmp_path):
     rounded = np.round(made_table(2).age_distribution, 3)
     for name, row in (("good", rounded[1]), ("bad", 0.4 * rounded[1])):
-        table = pd.DataFrame(np.stack([rounded[0], row])).add_prefix("age_")
-        table.assign(**GOOD).to_csv(tmp_path / f"{name}.csv")
+        distribution = pd.DataFrame(np.stack([rounded[0], row])).add_prefix("age_")
+        table = pd.concat([pd.DataFrame(GOOD), distribution], axis="columns")
+        table.to_csv(tmp_path / f"{name}.csv")
 
     assert len(read_table(tmp_path / "good.csv")) == 2
     with pytest.raises(DataError, match=r"row 1: age_0 \.\.\. age_100 must add up to 1, got 0\.39"):
         read_table(tmp_path / "bad.csv")
+
+
+@pytest.mark.filterwarnings("error")
+def test_exact_ages_beside_a_distribution_are_read_without_a_warning(tmp_path):
+    distribution = pd.DataFrame(made_table(2).age_distribution).add_prefix("age_")
+    pd.concat([pd.DataFrame(GOOD), distribution], axis="columns").to_csv(tmp_path / "told.csv")
+
+    assert read_table(tmp_path / "told.csv").ages_hi.tolist() == [30, 40]
 
 
 def test_a_missing_column_is_named_with_what_a_table_needs(tmp_path):

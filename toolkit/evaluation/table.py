@@ -110,7 +110,8 @@ def read_table(path: Path) -> PredictionTable:
     except ValueError as error:
         raise DataError(f"{path} is not a readable table of predictions: {error}") from error
     if "age" in content.columns and "age_lo" not in content.columns:
-        content = content.assign(age_lo=content["age"], age_hi=content["age"])
+        # Copied first: of the hundred columns of a distribution, pandas warns that each lies by itself.
+        content = content.copy().assign(age_lo=content["age"], age_hi=content["age"])
     _check(path, content)
     rows = content[[name for name in (*LABELS, *PREDICTIONS) if name in content.columns]]
     rows = rows.assign(**{name: np.nan for name in PREDICTIONS if name not in rows.columns})
