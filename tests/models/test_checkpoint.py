@@ -83,6 +83,7 @@ def test_weights_of_another_architecture_are_refused_by_their_first_difference(s
         ('{"format_version": 1, "backbone": 5, "image_px": 64}', "backbone must be a name"),
         ('{"format_version": 1, "backbone": "resnet10t", "image_px": "6"}', "image_px a whole number"),
         ('{"format_version": 1, "backbone": "resnet10t", "image_px": 0}', "and 0"),
+        ('{"format_version": 1, "backbone": "resnet10t", "image_px": 100000}', r"in 1\.\.2048, got .*100000"),
     ],
 )
 def test_a_card_that_cannot_be_used_says_why(saved: Path, text: str, message: str) -> None:

@@ -194,6 +194,7 @@ def test_an_unknown_backbone_is_said_before_anything_is_learned(config: TrainCon
         {"weight_decay": -0.1},
         {"age_weight": -1.0},
         {"seed": -1},
+        {"image_px": 100_000},
     ],
 )
 def test_a_setting_out_of_range_is_refused(wrong: dict[str, float]) -> None:

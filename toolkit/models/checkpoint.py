@@ -16,6 +16,7 @@ from safetensors.torch import save as save_tensors
 
 from toolkit.errors import ModelError
 from toolkit.models.network import FaceNetwork
+from toolkit.models.preprocess import MOST_IMAGE_PX
 
 FORMAT_VERSION = 1
 """Raised when a card of an older program could be misread."""
@@ -128,10 +129,11 @@ def _read_card(path: Path) -> ModelCard:
         card = ModelCard(**{key: value for key, value in content.items() if key in known})
     except TypeError as error:
         raise ModelError(f"{path} lacks what a model card needs: {error}") from error
-    if not isinstance(card.backbone, str) or not isinstance(card.image_px, int) or card.image_px < 1:
+    is_size = isinstance(card.image_px, int) and 1 <= card.image_px <= MOST_IMAGE_PX
+    if not isinstance(card.backbone, str) or not is_size:
         raise ModelError(
-            f"{path}: backbone must be a name and image_px a whole number from 1, got {card.backbone!r} and "
-            f"{card.image_px!r}"
+            f"{path}: backbone must be a name and image_px a whole number in 1..{MOST_IMAGE_PX}, got "
+            f"{card.backbone!r} and {card.image_px!r}"
         )
     return card
 

@@ -19,6 +19,12 @@ pictures, margins -0.1, -0.05, 0, 0.05, 0.1 give 88.1, 88.8, 87.5, 87.1, 85.2 % 
 49.7, 46.0 % age groups (``python experiments/crop_margin.py``, which favours tight ones a little).
 """
 
+MOST_IMAGE_PX = 2048
+"""Of a network's input: the largest that timm's models were made for is half of it, and no face crop is near.
+
+At ten times this, a first look at two pictures takes all the memory there is.
+"""
+
 
 def make_batch(crops: Sequence[np.ndarray | Crop], image_px: int) -> np.ndarray:
     """Resize crops into one batch.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from toolkit.errors import ConfigError, did_you_mean
+from toolkit.models.preprocess import MOST_IMAGE_PX
 
 _MORE_THAN_0 = ("image_px", "epochs", "batch_size", "learning_rate", "loader_threads")
 _MORE_THAN_0_OR_NONE = ("start_px", "minutes", "threads", "patience")
@@ -95,6 +96,8 @@ class TrainConfig:
                 raise ConfigError(f"{name} must lie in 0..1, below 1, got {getattr(self, name)}")
         if not 0 <= self.balance <= 1:
             raise ConfigError(f"balance must lie in 0..1, got {self.balance}")
+        if self.image_px > MOST_IMAGE_PX:
+            raise ConfigError(f"image_px must be at most {MOST_IMAGE_PX}, got {self.image_px}")
         if self.start_px is not None and self.start_px > self.image_px:
             raise ConfigError(f"start_px must not exceed image_px, got {self.start_px} and {self.image_px}")
 
