@@ -185,6 +185,24 @@ def test_an_unknown_backbone_is_said_before_anything_is_learned(config: TrainCon
 
 
 @pytest.mark.parametrize(
+    ("optimiser", "said"),
+    [
+        ("adahessian", "'adahessian' does not fit: it needs second derivatives"),
+        ("lookahead_kron", "'lookahead_kron' does not fit: it compiles for minutes"),
+        ("fusedadam", "no optimiser 'fusedadam' here: CUDA required"),
+    ],
+)
+def test_an_optimiser_that_cannot_be_used_is_said_before_anything_is_learned(
+    config: TrainConfig, optimiser: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With a GPU it would ask for APEX instead.
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+    with pytest.raises(ModelError, match=said):
+        train(replace(config, optimiser=optimiser))
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"epochs": 0},

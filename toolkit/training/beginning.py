@@ -16,6 +16,12 @@ from toolkit.models.network import FaceNetwork
 from toolkit.training.config import TrainConfig
 from toolkit.training.muon import Muon, Spread
 
+_UNFIT = {
+    "adahessian": "it needs second derivatives, which are not worked out here",
+    **dict.fromkeys(("kron", "kronc", "kronw"), "it compiles for minutes, and takes 100 GB for a layer"),
+}
+"""Optimisers of timm that no training of ours can use, and why."""
+
 
 def first_network(config: TrainConfig) -> FaceNetwork:
     """The network before the first step: by chance, or a trained one.
@@ -83,8 +89,10 @@ def make_optimiser(network: nn.Module, config: TrainConfig, spread: Spread) -> t
         spread: how work is spread over threads, where the optimiser can.
 
     Raises:
-        ModelError: timm has no such optimiser.
+        ModelError: timm has no such optimiser, or it cannot be used here.
     """
+    if reason := _UNFIT.get(config.optimiser.lower().removeprefix("lookahead_")):
+        raise ModelError(f"optimiser {config.optimiser!r} does not fit: {reason}; use 'muon' or 'adamw'")
     groups: list[dict[str, Any]] = [
         {"params": [p for p in network.parameters() if p.ndim > 1]},
         {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
@@ -101,3 +109,6 @@ def make_optimiser(network: nn.Module, config: TrainConfig, spread: Spread) -> t
         raise ModelError(
             f"timm has no optimiser {config.optimiser!r}; {did_you_mean(config.optimiser, known)}"
         ) from error
+    except (AssertionError, ImportError) as error:
+        # Those of APEX and bitsandbytes need a GPU, and their own package.
+        raise ModelError(f"no optimiser {config.optimiser!r} here: {error}; use 'muon' or 'adamw'") from error
