@@ -129,6 +129,24 @@ def test_the_evaluation_notebook_judges_a_model_and_leaves_its_report_and_its_ru
     assert run.data.metrics["eval/gender_accuracy"] > 0.6
 
 
+def test_the_evaluation_notebook_judges_data_without_races_ages_and_pictures(tmp_path, monkeypatch):
+    table = ["gender,age_lo,age_hi,female_probability", *[f"{n % 2},0,100,0.{n % 2}5" for n in range(40)]]
+    (tmp_path / "told.csv").write_text("\n".join(table))
+    (tmp_path / "mine.yaml").write_text("evaluate: {subject: told.csv, resamples: 0}")
+    monkeypatch.setenv("TOOLKIT_EXPERIMENT", "mine.yaml")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/store/mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    path = next(path for path in _NOTEBOOKS if path.name.startswith("03"))
+    code = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+    names = {"Path": Path, "judged": {}}
+    # Without the faces and the model that the notebook makes.
+    for source in code[3:]:
+        exec(source, names)
+
+    assert names["result"]["n"] == 40
+
+
 # Smaller than they stand there: what is tested is that they run, and that settings reach them.
 _IN_BATCH = {
     "05": (),

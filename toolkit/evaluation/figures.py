@@ -36,7 +36,9 @@ def scores_by_group(
     for axes, (score, label) in zip(panels, scores.items(), strict=True):
         _plain(axes)
         axes.set_xlabel(label)
-        axes.axvline(overall[score], color=_GREY, linewidth=1, linestyle="--")
+        # Labels that tell no age, as those of gender alone, have no score of it.
+        if overall[score] is not None:
+            axes.axvline(overall[score], color=_GREY, linewidth=1, linestyle="--")
         for row, block in enumerate(groups.values()):
             limits = block.get("ci95", {}).get(score)
             if limits is not None:
