@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import psutil
 import pytest
 from mlflow import MlflowClient
@@ -145,6 +146,27 @@ def test_the_evaluation_notebook_judges_data_without_races_ages_and_pictures(tmp
         exec(source, names)
 
     assert names["result"]["n"] == 40
+
+
+def test_the_notebook_that_compares_takes_runs_that_were_recorded_elsewhere(tmp_path, monkeypatch, new_store):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", new_store(tmp_path / "store"))
+    monkeypatch.chdir(tmp_path)
+    client = MlflowClient(store_uri())
+    experiment = client.create_experiment("train")
+    metrics = ("val/gender_accuracy", "val/age_mae_years", "train/images_per_s", "model/images_per_s")
+    for number in (1, 2):
+        run = client.create_run(experiment, run_name=f"mine-{number}").info.run_id
+        for metric in metrics:
+            client.log_metric(run, metric, number, step=1)
+    path = next(path for path in _NOTEBOOKS if path.name.startswith("07"))
+    code = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+    names: dict = {}
+    # As its beginning says: without the sweep, and the runs in place of its points.
+    for source in [code[3], "points = runs", *code[5:]]:
+        exec(source, names)
+
+    assert len(pd.read_parquet("sweep/runs.parquet")) == 2
 
 
 # Smaller than they stand there: what is tested is that they run, and that settings reach them.
