@@ -58,6 +58,14 @@ def test_a_notebook_is_kept_without_outputs(notebook):
     assert not [cell.source for cell in cells if cell.outputs or cell.execution_count is not None]
 
 
+def test_what_a_notebook_writes_is_no_part_of_the_checkout(notebook):
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    written = {f"notebooks/{folder}/" for folder in re.findall(r'Path\("(\w+)', code)}
+
+    ignored = (Path(__file__).parent.parent / ".gitignore").read_text().splitlines()
+    assert written <= set(ignored)
+
+
 def test_a_notebook_tells_a_story_and_leaves_rules_to_the_package(notebook):
     kinds = [cell.cell_type for cell in notebook.cells]
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
