@@ -59,6 +59,21 @@ def test_a_training_that_is_ended_in_its_first_epoch_names_no_weights(panel: Tra
     assert "None" not in panel._status.value
 
 
+def test_a_cell_that_is_run_again_ends_the_training_that_it_began_before(panel: TrainingPanel) -> None:
+    again = TrainingPanel(panel._experiment, panel._out_dir)
+    panel.start()
+    wait_until(lambda: panel.epochs or panel.error, timeout_s=120)
+
+    again.start()
+    wait_until(lambda: again.epochs or again.error, timeout_s=120)
+    is_over = panel.result is not None
+    again.close(120)
+    panel.close(120)
+
+    assert is_over
+    assert again.error is None
+
+
 def test_a_resumed_training_counts_the_steps_since_it_was_resumed(panel: TrainingPanel) -> None:
     for step in range(75, 105):
         panel._on_progress(step, 370, {"train/loss": 2.0})

@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import ipywidgets as widgets
 from IPython.display import display
@@ -26,9 +27,15 @@ _STEPS_A_POINT = 10
 
 _SCORES = {"gender": "val/gender_accuracy", "age group": "val/age_group_accuracy"}
 
+_panels: WeakSet[TrainingPanel] = WeakSet()
+"""Those of this process that were started; whoever starts ends the others that write into its folder."""
+
 
 class TrainingPanel:
-    """A training that runs while the notebook goes on. ::
+    """A training that runs while the notebook goes on.
+
+    A start ends the training of another panel that writes into the same folder, as when a notebook's cell is
+    run again: the weights of the two would take turns in one file. ::
 
         panel = TrainingPanel(load_experiment("experiments/face-attributes.yaml"), "runs/mine")
         panel.start()
@@ -56,6 +63,7 @@ class TrainingPanel:
         self._steps, self._sum, self._shown_at, self._started_at = 0, 0.0, 0.0, time.monotonic()
         self._is_to_stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._to_end_first: list[TrainingPanel] = []
         self._bar = widgets.FloatProgress(min=0.0, max=1.0)
         self._stop = widgets.Button(description="Stop", icon="stop", button_style="danger")
         self._stop.on_click(lambda _: self._is_to_stop.set())
@@ -66,6 +74,9 @@ class TrainingPanel:
     def start(self) -> None:
         """Begin to train, and return at once; nothing happens when it was started before."""
         if self._thread is None:
+            same = [other for other in _panels if other._out_dir.absolute() == self._out_dir.absolute()]
+            self._to_end_first = [other for other in same if other is not self]
+            _panels.add(self)
             self._thread = threading.Thread(target=self._train, name="training-panel", daemon=True)
             self._thread.start()
 
@@ -105,6 +116,8 @@ class TrainingPanel:
 
         self._started_at = time.monotonic()
         self._tell("training", "loading torch and the data")
+        for other in self._to_end_first:
+            other.close()
         try:
             self.result = run_training(
                 self._experiment, self._out_dir, self._on_progress, self._on_epoch, self._resume
