@@ -196,6 +196,25 @@ def test_a_run_ends_also_where_neither_the_store_nor_the_disk_takes_its_data(no_
     assert "cannot be kept" in caplog.text
 
 
+def test_ctrl_c_at_the_end_of_a_run_leaves_it_ended(client, monkeypatch):
+    record = RunRecord("evaluate", "hurried", {})
+    run_id = record.wait_for_id()
+    write, looked = tracking.write_piece, threading.Event()
+
+    def write_interrupted(*piece):
+        os.kill(os.getpid(), signal.SIGINT)
+        looked.wait(1.0)
+        write(*piece)
+
+    monkeypatch.setattr(tracking, "write_piece", write_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        record.close("KILLED")
+    status = client.get_run(run_id).info.status
+    looked.set()
+
+    assert status == "KILLED"
+
+
 def test_what_was_not_sent_is_sent_later_with_its_files(no_store, tmp_path, new_store):
     from mlflow import MlflowClient
 

@@ -57,6 +57,9 @@ _LEFT_ALONE_S = 30.0
 _MOST_WAITING = 600
 """Ten minutes of a live run, some 10 MB with 16 cameras; a store may be away for days."""
 
+_HURRIED_S = 10.0
+"""What an end takes at most that is hurried by Ctrl-C: opening a store for the first time takes seconds."""
+
 _FAILURES_AT_THE_END = 2
 """A store that refuses one thing may take the rest; one that fails twice is gone."""
 
@@ -104,7 +107,7 @@ class RunRecord:
         self._kept: Path | None = None
         self._is_disk_named = False
         self._wake = threading.Event()
-        self._is_closed = threading.Event()
+        self._is_closed, self._is_over = threading.Event(), threading.Event()
         self._left_alone_until = 0.0
         self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
         self._thread.start()
@@ -153,25 +156,43 @@ class RunRecord:
     def close(self, status: str = "FINISHED", timeout_s: float = 120.0) -> str | None:
         """Write what is left, end the run, and give its id; None when the store could not be reached.
 
-        What is not written after ``timeout_s`` goes into the file.
+        What is not written after ``timeout_s``, or some seconds after Ctrl-C, goes into the file.
         """
         self._add("status", status=status, at_ms=_now_ms())
         self._is_closed.set()
         self._wake.set()
-        self._thread.join(timeout_s)
-        if self._thread.is_alive():
-            logger.error("MLflow is still writing %.0f s after the end of the run", timeout_s)
+        try:
+            # Not its join: until Python 3.13 a thread counts as ended once that was interrupted.
+            self._is_over.wait(timeout_s)
+        except KeyboardInterrupt:
+            # A run that is given up in the middle of its end would stay RUNNING for good.
+            self._is_over.wait(min(timeout_s, _HURRIED_S))
+            raise
+        finally:
+            self._keep_what_is_left()
+        return self.run_id
+
+    def _keep_what_is_left(self) -> None:
+        if self._is_over.is_set():
+            self._thread.join()
+        else:
+            logger.error("MLflow is still writing, and is not waited for any longer")
         left = [*self._waiting, *_emptied(self._new)]
         if (left or self._kept is not None) and self._keep(left):
             logger.error("what MLflow did not take lies in %s; toolkit runs send sends it", self._kept)
-        return self.run_id
 
     def _add(self, kind: str, **values: Any) -> None:
         self._new.append({"kind": kind, **values})
         self._wake.set()
 
     def _run(self) -> None:
-        """Write what is new, at the latest every five seconds, until the run is closed."""
+        try:
+            self._write_until_closed()
+        finally:
+            self._is_over.set()
+
+    def _write_until_closed(self) -> None:
+        """Write what is new, at the latest every five seconds."""
         self._start["tags"] = _tags(self._question) | self._start["tags"]
         sample = system_metrics()
         while True:
