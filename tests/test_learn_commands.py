@@ -208,6 +208,35 @@ def test_a_sweep_that_was_ended_goes_on_and_trains_no_point_twice(
     assert parents == [first["mlflow_run_id"], then["mlflow_run_id"]]
 
 
+def test_ctrl_c_between_two_points_compares_what_is_finished(
+    toolkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    from toolkit.training import loop
+
+    write_experiment(tmp_path / "s.yaml", sweep={"grid": {"image_px": [16, 32]}})
+    begin = loop.Training.__init__
+
+    def interrupted(training, config, **given):  # type: ignore[no-untyped-def]
+        if config.image_px == 32:
+            raise KeyboardInterrupt
+        begin(training, config, **given)
+
+    monkeypatch.setattr(loop.Training, "__init__", interrupted)
+    said = toolkit("sweep s.yaml --json s.json")
+
+    result = json.loads((tmp_path / "s.json").read_text())
+    assert [row["name"] for row in result["points"]] == ["image_px=16"]
+    assert "left: 1 point; the same command goes on" in said.stderr
+    assert MlflowClient().get_run(result["mlflow_run_id"]).info.status == "KILLED"
+    where = f"tags.`mlflow.parentRunId` = '{result['mlflow_run_id']}'"
+    trainings = MlflowClient().search_runs(
+        [MlflowClient().get_experiment_by_name("train").experiment_id], where
+    )
+    assert sorted(run.info.status for run in trainings) == ["FINISHED", "KILLED"]
+
+
 def test_faces_of_unknown_age_teach_the_gender_alone(toolkit, tmp_path: Path) -> None:
     write_experiment(tmp_path / "s.yaml", sweep={"grid": {"epochs": [1]}})
     load_faces("made.parquet").rows.assign(age_lo=0, age_hi=100).to_parquet("made.parquet")

@@ -74,6 +74,9 @@ def run_training(
             result = train(config, on_progress, note_epoch, resume)
             status = "KILLED" if result.was_interrupted else "FINISHED"
             _record_result(record, experiment.name, config, result, Path(folder))
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise
         finally:
             run_id = record.close(status)
     return as_plain(result) | {"mlflow_run_id": run_id}

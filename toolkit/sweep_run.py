@@ -8,6 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -92,8 +93,8 @@ def run_sweep(
 ) -> dict[str, Any]:
     """Train every point that has not been trained in ``out_dir``, and compare all.
 
-    A point that was ended in the middle goes on after its last epoch. Ctrl-C ends the sweep after the epoch's
-    step; what is finished is compared, and the next call goes on.
+    A point that was ended in the middle goes on after its last epoch. Ctrl-C ends the sweep at once; what is
+    finished is compared, and the next call goes on.
 
     Args:
         experiment: with parts ``train`` and ``sweep``.
@@ -112,19 +113,24 @@ def run_sweep(
     rows: list[dict[str, Any]] = []
     status = "FAILED"
     try:
-        for number, point in enumerate(points, start=1):
-            row = _finished(point) or _train_point(experiment, point, record, on_progress, on_epoch)
-            if row is None:
-                break
-            rows.append(row)
-            if on_point:
-                on_point(number, len(points), row)
+        # Wherever it comes: a point that was not finished is taken up by the next call.
+        with suppress(KeyboardInterrupt):
+            for number, point in enumerate(points, start=1):
+                row = _finished(point) or _train_point(experiment, point, record, on_progress, on_epoch)
+                if row is None:
+                    break
+                rows.append(row)
+                if on_point:
+                    on_point(number, len(points), row)
         figure = out_dir / "accuracy-against-speed.png"
         if rows:
             speed_figure(rows).savefig(figure, dpi=120)
             record.log_file(figure)
             record.log_table(rows, "points.json")
         status = "FINISHED" if len(rows) == len(points) else "KILLED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
     finally:
         run_id = record.close(status)
     left = len(points) - len(rows)
