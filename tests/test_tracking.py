@@ -17,7 +17,7 @@ from waiting import wait_until
 
 from toolkit import tracking
 from toolkit.machine import machine
-from toolkit.mlflow_store import shown_by
+from toolkit.mlflow_store import open_store, shown_by
 from toolkit.tracking import RunRecord, add_to_run, flatten, prepare_store, run_name, store_uri
 from toolkit.unsent import send, unsent_files
 
@@ -158,6 +158,24 @@ def test_runs_that_begin_at_the_same_moment_create_one_store(tmp_path):
 
     assert [run.returncode for run in runs] == [0, 0]
     assert told[0] == told[1] != ""
+
+
+def test_a_store_whose_making_was_broken_off_is_made_anew(tmp_path, monkeypatch):
+    from sqlalchemy import Engine, event
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+
+    def break_off(connection, cursor, statement, *rest):
+        if statement.startswith("ALTER TABLE"):
+            raise KeyboardInterrupt
+
+    event.listen(Engine, "after_cursor_execute", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        open_store()
+    event.remove(Engine, "after_cursor_execute", break_off)
+
+    assert [found.name for found in open_store().search_experiments()] == ["Default"]
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
 
 
 def test_two_runs_of_one_kind_share_an_experiment(client):

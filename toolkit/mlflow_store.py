@@ -6,6 +6,7 @@ import fcntl
 import logging
 import os
 import shlex
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -81,7 +82,24 @@ def open_store() -> MlflowClient:
         return MlflowClient(tracking_uri=uri)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _one_at_a_time(path.parent):
+        # Where no further file fits, MLflow says why.
+        with suppress(OSError):
+            _make_whole(path)
         return MlflowClient(tracking_uri=uri)
+
+
+def _make_whole(path: Path) -> None:
+    """Make a store beside its place, and put it there: MLflow cannot go on with one that was broken off."""
+    from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    if path.exists():
+        return
+    # A new name each time: MLflow keeps the connections of each for good.
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
+        new = Path(folder) / path.name
+        SqlAlchemyStore(f"{_SQLITE}{new}", DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH).engine.dispose()
+        new.rename(path)
 
 
 def prepare_store(timeout_s: float = 20.0) -> None:
