@@ -16,6 +16,7 @@ import nbformat
 import pandas as pd
 import psutil
 import pytest
+from jupyter_client.asynchronous import AsyncKernelClient
 from mlflow import MlflowClient
 from waiting import wait_until
 
@@ -23,7 +24,7 @@ from toolkit.cli import main
 from toolkit.errors import ConfigError
 from toolkit.experiment import overrides_of
 from toolkit.notebook_run import find_notebook, grid_points, run_notebook
-from toolkit.tracking import store_uri
+from toolkit.tracking import RunRecord, store_uri
 
 _NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 _LONGEST_CELL_LINES = 6
@@ -249,6 +250,33 @@ def test_ctrl_c_ends_the_kernel_and_keeps_what_there_is(store):
     assert "Traceback" not in err
     assert not psutil.pid_exists(int(pid_file.read_text()))
     assert (store / "slow" / "slow.html").exists()
+
+
+def test_ctrl_c_while_the_kernel_starts_ends_the_run_as_killed(store, monkeypatch):
+    wait = AsyncKernelClient.wait_for_ready
+
+    async def wait_interrupted(client, **given):
+        os.kill(os.getpid(), signal.SIGINT)
+        await wait(client, **given)
+
+    monkeypatch.setattr(AsyncKernelClient, "wait_for_ready", wait_interrupted)
+
+    report = run_notebook(_notebook(store / "early.ipynb", "1"), store / "early")
+
+    assert (report.status, report.error) == ("KILLED", None)
+    assert MlflowClient(store_uri()).get_run(report.mlflow_run_id).info.status == "KILLED"
+
+
+def test_ctrl_c_before_the_kernel_starts_ends_the_run_as_killed(store, monkeypatch):
+    def wait_interrupted(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunRecord, "wait_for_id", wait_interrupted)
+
+    report = run_notebook(_notebook(store / "earlier.ipynb", "1"), store / "earlier")
+
+    assert report.status == "KILLED"
+    assert MlflowClient(store_uri()).get_run(report.mlflow_run_id).info.status == "KILLED"
 
 
 def test_a_grid_has_a_point_for_each_combination():

@@ -95,10 +95,10 @@ def run(
     sweep = (
         RunRecord("notebook", run_name(path.stem), {"grid": list(grid)}, {"kind": "sweep"}) if grid else None
     )
-    parent = sweep.wait_for_id() if sweep else None
-    tags = {"mlflow.parentRunId": parent} if parent else {}
     reports: list[NotebookReport] = []
     try:
+        parent = sweep.wait_for_id() if sweep else None
+        tags = {"mlflow.parentRunId": parent} if parent else {}
         for number, point in enumerate(points, start=1):
             of_point = folder if len(points) == 1 else folder / f"{number:03d}"
             with _bar(" ".join([path.stem, *point])) as on_cell:

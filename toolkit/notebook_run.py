@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import itertools
 import json
@@ -168,15 +169,12 @@ def run_notebook(
     out_dir.mkdir(parents=True, exist_ok=True)
     params = {"notebook": path.stem, "experiment": experiment, **overrides_of(settings)}
     record = RunRecord("notebook", run_name(path.stem), params, {"kind": "notebook", **(tags or {})})
-    environment = {
-        "MLFLOW_TRACKING_URI": store_uri(),
-        OVERRIDES: "\n".join(settings),
-        PARENT_RUN: record.wait_for_id(_RUN_ID_TIMEOUT_S) or "",
-    }
+    environment = {"MLFLOW_TRACKING_URI": store_uri(), OVERRIDES: "\n".join(settings)}
     if experiment is not None:
         environment["TOOLKIT_EXPERIMENT"] = str(experiment.resolve())
     error, status = None, "FAILED"
     try:
+        environment[PARENT_RUN] = record.wait_for_id(_RUN_ID_TIMEOUT_S) or ""
         error = _execute(notebook, out_dir, environment, on_cell)
         status = "FINISHED" if error is None else "FAILED"
     except KeyboardInterrupt:
@@ -244,8 +242,8 @@ def _execute(
             return f"{error.ename}: {error.evalue}"
         except nbclient.exceptions.DeadKernelError:
             return "the kernel died"
-        except AssertionError as error:
-            # At Ctrl-C nbclient ends the kernel, and then misses it.
+        except (AssertionError, asyncio.CancelledError) as error:
+            # At Ctrl-C nbclient ends the kernel and then misses it, or gives up waiting for its start.
             raise KeyboardInterrupt from error
         except RuntimeError as error:
             return str(error)
