@@ -12,6 +12,7 @@ import pytest
 from click.shell_completion import ShellComplete
 from clips import write_clip
 
+from toolkit import terminal
 from toolkit.cli import cli, main
 
 
@@ -274,3 +275,14 @@ def test_ctrl_c_or_a_time_limit_ends_a_run_with_its_report(tmp_path, told):
     assert counts["state"] == "stopped"
     assert counts["read"] == counts["analysed"] + counts["skipped"]
     assert "MLflow run" in out
+
+
+def test_an_error_is_told_by_whichever_of_several_processes_has_it(run, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    for console in (terminal.out, terminal.err):
+        monkeypatch.setattr(console, "quiet", False)
+
+    code, _, said = run("train", "nowhere.yaml")
+
+    assert code == 1
+    assert "error: cannot read the experiment nowhere.yaml" in said
