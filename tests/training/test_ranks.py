@@ -16,7 +16,9 @@ import torch
 from made_faces import write_pack
 from safetensors.torch import load_file
 
+from toolkit.errors import ConfigError
 from toolkit.training.config import TrainConfig
+from toolkit.training.loop import Training
 from toolkit.training.ranks import Ranks
 
 _TRAIN = """
@@ -73,6 +75,16 @@ def test_two_processes_end_with_the_same_weights_and_one_checkpoint(
     told = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)]
     assert told[0] == told[1] == {"best_epoch": told[0]["best_epoch"], "steps": 12}
     assert (tmp_path / "out" / "best.safetensors").is_file()
+
+
+def test_a_batch_that_leaves_a_process_without_a_face_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    pack = str(write_pack(tmp_path / "made.parquet", train=8, val=4))
+
+    with pytest.raises(ConfigError, match="3 processes share every batch: batch_size must be at least that"):
+        Training(TrainConfig(pack, "test_resnet", image_px=32, batch_size=2, device="cpu"))
 
 
 def test_one_process_is_the_first_and_averages_nothing() -> None:

@@ -150,6 +150,11 @@ class Training:
         self.steps_per_epoch = len(self.faces) // config.batch_size
         if self.steps_per_epoch == 0:
             raise ConfigError(f"{len(self.faces)} faces do not fill a batch of {config.batch_size}")
+        if config.batch_size < self._ranks.count:
+            raise ConfigError(
+                f"{self._ranks.count} processes share every batch: batch_size must be at least that, got "
+                f"{config.batch_size}"
+            )
 
         self.device = self._ranks.device(pick_device(config.device))
         on_gpu = config.vary_on == "auto" and self.device.type == "cuda"
