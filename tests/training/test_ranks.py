@@ -87,11 +87,23 @@ def test_a_batch_that_leaves_a_process_without_a_face_is_refused(
         Training(TrainConfig(pack, "test_resnet", image_px=32, batch_size=2, device="cpu"))
 
 
+def test_every_face_of_a_batch_counts_alike_whichever_process_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.tensor([1.0])
+    of_the_other = 3.0
+    monkeypatch.setattr("torch.distributed.all_reduce", lambda sent: sent.add_(2 / 5 * of_the_other))
+
+    Ranks().average([parameter], share=3 / 5)
+
+    assert parameter.grad.item() == pytest.approx((3 * 1.0 + 2 * of_the_other) / 5)
+
+
 def test_one_process_is_the_first_and_averages_nothing() -> None:
     with Ranks() as ranks:
         parameter = torch.nn.Parameter(torch.zeros(2))
         parameter.grad = torch.ones(2)
-        ranks.average([parameter])
+        ranks.average([parameter], share=1.0)
 
         assert ranks.is_first
         assert parameter.grad.tolist() == [1.0, 1.0]

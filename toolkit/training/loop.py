@@ -266,7 +266,7 @@ class Training:
                 f"the loss is {values['train/loss']} at step {self.result.steps + 1}; "
                 f"try a learning_rate below {self.config.learning_rate}"
             )
-        self._ranks.average(self.network.parameters())
+        self._ranks.average(self.network.parameters(), len(batch.genders) / self.config.batch_size)
         nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
         self.optimiser.step()
         self.mean.update(smoothing(self.config, self.result.steps))

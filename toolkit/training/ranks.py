@@ -14,8 +14,8 @@ from torch import distributed, nn
 class Ranks:
     """This process among those that train together; alone without ``torchrun``. Use it in a ``with``.
 
-    Each process works on its part of every batch, and all take the step with the mean of their gradients, so
-    that a batch is the same whatever the number of processes.
+    Each process works on its part of every batch, and all take the step with the mean of the gradients of
+    all its faces, so that a batch is the same whatever the number of processes.
 
     Attributes:
         rank: of this process; 0 validates, keeps checkpoints and speaks to the user.
@@ -51,14 +51,18 @@ class Ranks:
         if self.count > 1:
             distributed.destroy_process_group()
 
-    def average(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Make every gradient the mean over the processes, in one message."""
+    def average(self, parameters: Iterable[nn.Parameter], share: float) -> None:
+        """Make every gradient that of the whole batch, in one message.
+
+        Args:
+            parameters: with the gradients of the mean loss over this process's faces.
+            share: of the batch's faces that are this process's; the last processes may have one face less.
+        """
         if self.count == 1:
             return
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        together = torch.cat([gradient.flatten() for gradient in gradients])
+        together = share * torch.cat([gradient.flatten() for gradient in gradients])
         distributed.all_reduce(together)
-        together /= self.count
         for gradient, part in zip(gradients, together.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
 
