@@ -15,7 +15,7 @@ from toolkit.cli import cli
 from toolkit.data.faces import load_faces
 from toolkit.errors import ConfigError
 from toolkit.experiment import load_experiment
-from toolkit.sweep_run import sweep_points
+from toolkit.sweep_run import run_sweep, sweep_points
 
 
 @pytest.fixture(scope="module")
@@ -274,6 +274,19 @@ def test_folders_and_data_with_square_brackets_are_named_in_full(toolkit, tmp_pa
 
     assert "best epoch 1: runs/[new]/best.safetensors" in trained.stdout
     assert "data=[old].parquet, epochs=1" in swept.stdout
+
+
+def test_a_sweep_that_torchrun_starts_is_refused_and_waits_for_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    write_experiment(tmp_path / "e.yaml", sweep={"grid": {"image_px": [16]}})
+
+    with pytest.raises(ConfigError, match="start it without torchrun"):
+        run_sweep(load_experiment(tmp_path / "e.yaml"), tmp_path / "out")
+
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_sweep_without_a_grid_is_refused(toolkit, tmp_path: Path) -> None:

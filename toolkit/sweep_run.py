@@ -25,6 +25,7 @@ from toolkit.models.predictor import Predictor
 from toolkit.tracking import RunRecord, add_to_run, run_name
 from toolkit.training.config import TrainConfig
 from toolkit.training.loop import OnEpoch, OnProgress
+from toolkit.training.ranks import Ranks
 from toolkit.training.state import STATE_FILE
 from toolkit.training.sweep_figure import speed_figure
 
@@ -106,7 +107,13 @@ def run_sweep(
     Returns:
         ``points`` (a row each: settings, scores on validation, ``images_per_s``, ``parameters``, its run),
         ``left`` (points not trained), ``figure`` (path of the picture) and ``mlflow_run_id``.
+
+    Raises:
+        ConfigError: as :func:`sweep_points`; or ``torchrun`` started this, whose processes would wait for
+            each other for ever.
     """
+    if Ranks().count > 1:
+        raise ConfigError("a sweep trains in one process: start it without torchrun")
     points = sweep_points(experiment, out_dir)
     record = RunRecord("train", run_name(experiment.name), as_plain(experiment), {"kind": "sweep"})
     record.log_text(as_yaml(experiment), "experiment.yaml")
