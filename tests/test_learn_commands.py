@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -301,3 +302,21 @@ def test_a_sweep_without_a_grid_is_refused(toolkit, tmp_path: Path) -> None:
     write_experiment(tmp_path / "s.yaml", sweep={"grid": {"image_px": ["wide"]}})
     with pytest.raises(ConfigError, match="sweep point image_px=wide: image_px"):
         toolkit("sweep s.yaml")
+
+
+@pytest.mark.parametrize(
+    ("grid", "said"),
+    [
+        ({"data": [3]}, "sweep point data=3: data: expected a valid string, got 3"),
+        ({"init": [["shipped"]]}, r"init: expected a valid string, got \['shipped'\]"),
+        ({"seed": [date(2026, 12, 1)]}, "seed: expected a valid integer"),
+    ],
+)
+def test_a_value_of_another_kind_in_the_grid_is_named_with_its_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grid: dict[str, list[object]], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_experiment(tmp_path / "s.yaml", sweep={"grid": grid})
+
+    with pytest.raises(ConfigError, match=said):
+        sweep_points(load_experiment(tmp_path / "s.yaml"), tmp_path)

@@ -76,12 +76,13 @@ def sweep_points(experiment: Experiment, out_dir: Path) -> list[SweepPoint]:
         settings = dict(zip(experiment.sweep.grid, values, strict=True))
         name = ", ".join(f"{key}={value}" for key, value in settings.items())
         plain = asdict(experiment.train) | settings | {"out_dir": ""}
-        files = [file_sha256(str(find_faces(plain["data"])))]
-        if plain["init"] is not None and Path(plain["init"]).is_file():
-            files.append(file_sha256(plain["init"]))
+        config = build(TrainConfig, plain, f"sweep point {name}")
+        files = [file_sha256(str(find_faces(config.data)))]
+        if config.init is not None and Path(config.init).is_file():
+            files.append(file_sha256(config.init))
+        # Of the values as they were written: a sweep begun earlier finds its folders again.
         digest = hashlib.sha256(json.dumps([plain, files], sort_keys=True).encode()).hexdigest()[:12]
-        config = build(TrainConfig, plain | {"out_dir": str(out_dir / digest)}, f"sweep point {name}")
-        points.append(SweepPoint(name, settings, config))
+        points.append(SweepPoint(name, settings, replace(config, out_dir=str(out_dir / digest))))
     return points
 
 
