@@ -1,6 +1,8 @@
 """The dashboard over a street of fakes, recorded in a real store."""
 
 import itertools
+import os
+import signal
 import threading
 import time
 
@@ -428,8 +430,13 @@ def test_an_interrupt_while_it_is_watched_ends_the_run(dashboard, monkeypatch):
     board.start()
     board.watch(0.1)
 
+    wait_for, waited = board._changed.wait_for, []
+
     def interrupted(*args):
-        raise KeyboardInterrupt
+        waited.append(args)
+        if len(waited) == 1:
+            raise KeyboardInterrupt
+        return wait_for(*args)
 
     monkeypatch.setattr(board._changed, "wait_for", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -437,6 +444,26 @@ def test_an_interrupt_while_it_is_watched_ends_the_run(dashboard, monkeypatch):
 
     assert board.state is DashboardState.OVER
     assert not board.is_running
+
+
+def test_a_stop_that_was_interrupted_can_be_waited_for_again(dashboard, monkeypatch):
+    board, go_on, stop = dashboard(door=[endless()]), threading.Event(), LivePipeline.stop
+
+    def stop_slowly(pipeline, *given):
+        os.kill(os.getpid(), signal.SIGINT)
+        return go_on.wait(30) and stop(pipeline, *given)
+
+    monkeypatch.setattr(LivePipeline, "stop", stop_slowly)
+    board.start()
+    board.watch(seconds=0.2)
+    with pytest.raises(KeyboardInterrupt):
+        board.stop()
+
+    assert board.is_running
+    assert not board.stop(timeout_s=0.1)
+    go_on.set()
+    assert board.stop()
+    assert board.state is DashboardState.OVER
 
 
 def test_a_run_that_is_short_of_time_is_drawn_less_often(dashboard):

@@ -34,6 +34,8 @@ from toolkit.tracking import DEFAULT_STORE, run_name
 
 logger = logging.getLogger(__name__)
 
+_IS_OVER = (DashboardState.CLOSED, *CAN_START)
+"""No run is on; one that is closed never leaves that state."""
 
 _dashboards: WeakSet[LiveDashboard] = WeakSet()
 """Those of this process; whoever starts ends the others' runs."""
@@ -144,12 +146,10 @@ class LiveDashboard:
         Raises:
             ToolkitError: the run has failed; this is its error.
         """
-        # One that is closed never leaves that state.
-        over = (DashboardState.CLOSED, *CAN_START)
         try:
             with self._changed:
-                self._changed.wait_for(lambda: self._state in (DashboardState.LIVE, *over))
-                self._changed.wait_for(lambda: self._state in over, seconds)
+                self._changed.wait_for(lambda: self._state in (DashboardState.LIVE, *_IS_OVER))
+                self._changed.wait_for(lambda: self._state in _IS_OVER, seconds)
         except KeyboardInterrupt:
             self.stop()
             raise
@@ -203,9 +203,13 @@ class LiveDashboard:
         thread = self._thread
         if thread is None:
             return True
-        thread.join(timeout_s)
-        if thread.is_alive():
+        with self._changed:
+            # Not the thread's join: until Python 3.13 one whose join was interrupted counts as ended.
+            is_over = self._changed.wait_for(lambda: self._state in _IS_OVER, timeout_s)
+        if not is_over:
             logger.error("the dashboard's run is still %s %.0f s after stop", self._state.value, timeout_s)
+            return False
+        thread.join(timeout_s)
         return not thread.is_alive()
 
     def close(self) -> None:
