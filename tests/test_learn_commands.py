@@ -14,7 +14,7 @@ from made_faces import draw_textured_face, jpeg, write_pack
 
 from toolkit.cli import cli
 from toolkit.data.faces import load_faces
-from toolkit.errors import ConfigError
+from toolkit.errors import ConfigError, ModelError
 from toolkit.experiment import load_experiment
 from toolkit.sweep_run import run_sweep, sweep_points
 
@@ -250,6 +250,15 @@ def test_faces_of_unknown_age_teach_the_gender_alone(toolkit, tmp_path: Path) ->
     assert "gender_accuracy" in point
     assert "age_group_accuracy" not in point
     assert "–" in said.stdout
+
+
+def test_a_point_that_cannot_be_trained_is_named_before_the_first_is_trained(toolkit, tmp_path: Path) -> None:
+    write_experiment(tmp_path / "s.yaml", sweep={"grid": {"backbone": ["test_resnet", "test_resnett"]}})
+
+    with pytest.raises(ModelError, match=r"sweep point backbone=test_resnett: timm has no model"):
+        toolkit("sweep s.yaml --out out")
+
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_sweep_over_other_data_is_another_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

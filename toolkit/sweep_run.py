@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from toolkit.data.faces import find_faces
-from toolkit.errors import ConfigError, StoreUnavailable
+from toolkit.errors import ConfigError, ModelError, StoreUnavailable
 from toolkit.experiment import Experiment, as_plain, as_yaml, build
 from toolkit.learn_run import run_training
 from toolkit.models.checkpoint import Checkpoint
 from toolkit.models.predictor import Predictor
 from toolkit.tracking import RunRecord, add_to_run, run_name
+from toolkit.training.beginning import check_it_begins
 from toolkit.training.config import TrainConfig
 from toolkit.training.loop import OnEpoch, OnProgress
 from toolkit.training.ranks import Ranks
@@ -110,12 +111,15 @@ def run_sweep(
         ``left`` (points not trained), ``figure`` (path of the picture) and ``mlflow_run_id``.
 
     Raises:
-        ConfigError: as :func:`sweep_points`; or ``torchrun`` started this, whose processes would wait for
-            each other for ever.
+        ConfigError, ModelError: as :func:`sweep_points`; a point cannot be trained, which is told before the
+            first is; or ``torchrun`` started this, whose processes would wait for each other for ever.
     """
     if Ranks().count > 1:
         raise ConfigError("a sweep trains in one process: start it without torchrun")
     points = sweep_points(experiment, out_dir)
+    for point in points:
+        if _finished(point) is None:
+            _check(point)
     record = RunRecord("train", run_name(experiment.name), as_plain(experiment), {"kind": "sweep"})
     record.log_text(as_yaml(experiment), "experiment.yaml")
     rows: list[dict[str, Any]] = []
@@ -153,6 +157,14 @@ def _sha256(path: str) -> str:
 def _finished(point: SweepPoint) -> dict[str, Any] | None:
     path = point.folder / POINT_FILE
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _check(point: SweepPoint) -> None:
+    """Name a point that cannot be trained before the others are, and not after their hours."""
+    try:
+        check_it_begins(point.config)
+    except (ConfigError, ModelError) as error:
+        raise type(error)(f"sweep point {point.name}: {error}") from error
 
 
 def _train_point(

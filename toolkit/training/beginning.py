@@ -40,6 +40,17 @@ def first_network(config: TrainConfig) -> FaceNetwork:
     return checkpoint.network
 
 
+def check_it_begins(config: TrainConfig) -> None:
+    """Make what a training begins with, and leave it: a mistake in its settings is told long before its turn.
+
+    Raises:
+        ModelError, ConfigError: as :func:`first_network`, :func:`check_it_learns`, :func:`make_optimiser`.
+    """
+    network = first_network(config)
+    check_it_learns(network, config, fewest=config.batch_size)
+    make_optimiser(network, config, map)
+
+
 def check_it_learns(network: FaceNetwork, config: TrainConfig, fewest: int) -> None:
     """Have a copy of the network look at blank pictures, so that what it cannot take is told before the work.
 
