@@ -47,6 +47,20 @@ def test_a_group_of_few_faces_is_named_but_not_the_worst():
     assert gaps["race_gender"]["left_out"] == ["Red female", "Red male"]
 
 
+@pytest.mark.parametrize("told_ages", [0, 1, FEWEST_FACES - 1])
+def test_a_group_is_not_the_worst_in_age_by_the_few_faces_whose_age_is_known(told_ages):
+    table = unfair_table()
+    is_known = np.r_[np.ones(100), np.arange(100) < told_ages, np.zeros(5)].astype(bool)
+    rows = table.rows.assign(age_lo=np.where(is_known, 40, 0), age_hi=np.where(is_known, 40, 100))
+
+    by_race = fairness_gaps(type(table)("few ages", rows))["race"]
+
+    assert by_race["gender_accuracy"]["worst_group"] == "Green"
+    assert "age_mae_years" not in by_race
+    without_gender = rows.assign(female_probability=np.nan)
+    assert "race" not in fairness_gaps(type(table)("few ages", without_gender))
+
+
 def test_a_kind_with_one_group_has_no_gap():
     table = unfair_table()
 

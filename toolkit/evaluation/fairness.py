@@ -24,10 +24,10 @@ def fairness_gaps(table: PredictionTable) -> dict[str, dict[str, Any]]:
 
     Returns:
         Kind of group to ``left_out`` (groups too small to compare) and, for each score of ``COMPARED`` that
-        the predictions have, ``worst_group``, ``worst``, ``best_group``, ``best``, ``gap`` (best to worst)
-        and ``worst_to_all`` (worst to all faces compared), both 0 or more. For race and age group also
-        ``equalized_odds_difference`` of the apparent gender: the larger of the gaps, over the groups, of how
-        often women are told as women, and men as women.
+        two groups have of so many faces each, ``worst_group``, ``worst``, ``best_group``, ``best``, ``gap``
+        (best to worst) and ``worst_to_all`` (worst to all faces compared), both 0 or more. For race and age
+        group also ``equalized_odds_difference`` of the apparent gender: the larger of the gaps, over the
+        groups, of how often women are told as women, and men as women.
 
     Source: Fairlearn's ``MetricFrame``; Bird et al., "Fairlearn: a toolkit for assessing and improving
         fairness in AI", 2020; equalized odds: Hardt, Price, Srebro, "Equality of opportunity in supervised
@@ -41,14 +41,22 @@ def fairness_gaps(table: PredictionTable) -> dict[str, dict[str, Any]]:
             continue
         rows = np.concatenate([*kept.values()])
         names = np.repeat([*kept], [len(of_group) for of_group in kept.values()])
-        gaps[kind] = {"left_out": sorted(set(groups) - set(kept)), **_gaps(values.iloc[rows], names)}
+        of_kind = _gaps(values.iloc[rows], names)
+        if not of_kind:
+            continue
+        gaps[kind] = {"left_out": sorted(set(groups) - set(kept)), **of_kind}
         if kind in ("race", "age_group") and not table.rows["female_probability"].isna().any():
             gaps[kind]["equalized_odds_difference"] = _odds_gap(table.take(rows), names)
     return gaps
 
 
 def _gaps(values: pd.DataFrame, names: np.ndarray) -> dict[str, Any]:
-    told = [name for name in COMPARED if values[name].notna().any()]
+    # By score: of many faces a label may tell the gender, and of few the age.
+    has_enough = values[[*COMPARED]].notna().groupby(names).sum() >= FEWEST_FACES
+    values = values[[*COMPARED]].where(has_enough.loc[names].to_numpy())
+    told = [name for name in COMPARED if has_enough[name].sum() >= 2]
+    if not told:
+        return {}
     frame = MetricFrame(
         metrics=dict.fromkeys(told, _mean_of),
         # Fairlearn asks for labels and predictions; how right each was comes with the row instead.
