@@ -173,6 +173,7 @@ def test_the_first_help_lists_every_command_in_a_line_of_a_section(run):
     lines = [line for line in out.splitlines() if line[2:3].isalpha() and line.split()[0] in cli.commands]
     assert {line.split()[0] for line in lines} == set(cli.commands)
     assert not [line for line in lines if line.endswith("...")]
+    assert not [line for line in out.splitlines() if line.startswith(" " * 12)], "a line goes on in the next"
     assert "More" not in out, "give the new command a line in toolkit/cli.py"
 
 

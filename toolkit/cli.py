@@ -40,7 +40,7 @@ _SECTIONS = {
         "replay": "Score a recorded live run again, also with other settings.",
     },
     "Models": {
-        "data": "Turn labelled pictures into a pack that training reads, or draw one.",
+        "data": "Turn labelled pictures into a pack for training, or draw one.",
         "train": "Train a model of apparent gender and age.",
         "sweep": "Train every combination of a grid, and compare them.",
         "evaluate": "Judge a model: how good, for whom, how sure.",
