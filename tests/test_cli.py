@@ -77,6 +77,7 @@ def test_every_frame_of_a_recording_is_analysed_when_asked(run, tmp_path):
         (["live", "-c", "door=clip.mp4", "-c", "door=empty"], "camera 'door' is given twice: clip.mp4 and"),
         (["live", "-c", "door=clip.mp4", "live.checkpoint=nowhere.safetensors"], "no checkpoint nowhere"),
         (["live", "-c", "door=clip.mp4", "train.epochs=3"], "train.epochs=3 has no effect here"),
+        (["bench", "camera", "bench.queue.rounds=1"], "toolkit bench camera reads bench.camera alone"),
         (["live", "-c", "door=clip.mp4", "--out", "/proc/nowhere"], "/proc/nowhere"),
         (["live", "clip.mp4"], "a camera is named as -c NAME=clip.mp4"),
         (["train", "live.yaml"], "has no part 'train', which toolkit train needs"),

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from toolkit.errors import ConfigError
 from toolkit.terminal import doing, err, json_option, load, out, print_run, write_json
 
 if TYPE_CHECKING:
     from toolkit.bench.rounds import OnProgress
+    from toolkit.experiment import Experiment
 
 
 @click.group()
@@ -36,7 +38,7 @@ def queue(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> 
     """
     from toolkit.bench.runs import run_queue_bench
 
-    experiment = load("bench-queue", "bench", experiment_and_overrides, {"queue": {}})
+    experiment = _load("queue", experiment_and_overrides)
     with _progress() as show:
         result = run_queue_bench(experiment, show)
     _print(result, json_path)
@@ -54,7 +56,7 @@ def camera(experiment_and_overrides: tuple[str, ...], json_path: Path | None) ->
     """
     from toolkit.bench.runs import run_camera_bench
 
-    experiment = load("bench-camera", "bench", experiment_and_overrides, {"camera": {}})
+    experiment = _load("camera", experiment_and_overrides)
     with _progress() as show:
         result = run_camera_bench(experiment, show)
     _print(result, json_path)
@@ -72,7 +74,7 @@ def batch(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> 
     """
     from toolkit.bench.runs import run_batch_bench
 
-    experiment = load("bench-batch", "bench", experiment_and_overrides, {"batch": {}})
+    experiment = _load("batch", experiment_and_overrides)
     with _progress() as show:
         result = run_batch_bench(experiment, show)
     _print(result, json_path)
@@ -90,7 +92,7 @@ def live(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> N
     """
     from toolkit.bench.runs import run_live_bench
 
-    experiment = load("bench-live", "bench", experiment_and_overrides, {"live": {}})
+    experiment = _load("live", experiment_and_overrides)
     with _progress() as show:
         result = run_live_bench(experiment, show)
     _print(result, json_path)
@@ -109,7 +111,7 @@ def model(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> 
     with doing("loading torch"):
         from toolkit.bench.runs import run_model_bench
 
-    experiment = load("bench-model", "bench", experiment_and_overrides, {"model": {}})
+    experiment = _load("model", experiment_and_overrides)
     with _progress() as show:
         result = run_model_bench(experiment, show)
     _print(result, json_path)
@@ -127,10 +129,25 @@ def train(experiment_and_overrides: tuple[str, ...], json_path: Path | None) -> 
     """
     from toolkit.bench.runs import run_train_bench
 
-    experiment = load("bench-train", "bench", experiment_and_overrides, {"train": {}})
+    experiment = _load("train", experiment_and_overrides)
     with _progress() as show:
         result = run_train_bench(experiment, show)
     _print(result, json_path)
+
+
+def _load(bench_name: str, words: tuple[str, ...]) -> Experiment:
+    """The experiment of one bench.
+
+    Raises:
+        ConfigError: as :func:`toolkit.terminal.load`, or a setting is of another bench.
+    """
+    for word in words:
+        part, *keys = word.partition("=")[0].split(".")
+        if "=" in word and part == "bench" and keys and keys[0] in bench.commands and keys[0] != bench_name:
+            raise ConfigError(
+                f"{word} has no effect here: toolkit bench {bench_name} reads bench.{bench_name} alone"
+            )
+    return load(f"bench-{bench_name}", "bench", words, {bench_name: {}})
 
 
 def _print(result: dict[str, Any], json_path: Path | None) -> None:
