@@ -3,13 +3,17 @@
 import itertools
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from fakes import EchoModel, FixedDetector, Opener, picture
+from mlflow import MlflowClient
 from waiting import wait_until
 
 from toolkit.errors import ConfigError, SourceError
@@ -464,6 +468,42 @@ def test_a_stop_that_was_interrupted_can_be_waited_for_again(dashboard, monkeypa
     go_on.set()
     assert board.stop()
     assert board.state is DashboardState.OVER
+
+
+_LEFT_RUNNING = """
+import itertools, time
+from pathlib import Path
+from fakes import EchoModel, FixedDetector, Opener, picture
+from toolkit.experiment import Experiment, LiveConfig
+from toolkit.live.pipeline import LivePipeline
+from toolkit.notebook.dashboard import LiveDashboard
+
+def make(config, listeners):
+    pictures = (picture(number % 200) for number in itertools.count() if time.sleep(0.01) is None)
+    parts = {"detect": FixedDetector(), "predict": EchoModel(), "opener": Opener(door=[pictures])}
+    return LivePipeline(config.cameras, listeners=listeners, **parts)
+
+board = LiveDashboard(Experiment("left", live=LiveConfig(cameras={"door": "door"})), Path("out"), make=make)
+board.start()
+board.watch(seconds=0.2)
+"""
+
+
+def test_a_kernel_that_ends_leaves_no_run_behind(store, tmp_path):
+    tests = Path(__file__).resolve().parents[1]
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": store, "PYTHONPATH": str(tests)}
+
+    ended = subprocess.run(
+        [sys.executable, "-c", _LEFT_RUNNING], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+
+    client = MlflowClient(tracking_uri=store)
+    [run] = client.search_runs(
+        [client.get_experiment_by_name("live").experiment_id], "attributes.run_name LIKE 'left-%'"
+    )
+    assert run.info.status == "FINISHED", ended.stderr
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False)
+    assert len(list(tmp_path.glob("out/*/door.jpg"))) == 1
 
 
 def test_a_run_that_is_short_of_time_is_drawn_less_often(dashboard):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 from collections.abc import Mapping
@@ -47,7 +48,8 @@ class LiveDashboard:
     Every start is a run of its own, recorded as ``toolkit live`` records one. A thread of the dashboard owns
     the run and draws from its newest results, so that neither a cell nor a slow browser holds the run up.
     Between runs no thread is alive and no camera open. One dashboard of a process runs at a time: a start
-    ends the run of another one, as when a notebook's cell is run again; so does closing the page. ::
+    ends the run of another one, as when a notebook's cell is run again; so does closing the page, and the end
+    or the restart of the kernel. ::
 
         dashboard = LiveDashboard(experiment)
         dashboard.start()
@@ -135,6 +137,9 @@ class LiveDashboard:
             ]
             self.report = self.error = None
             self._enter(DashboardState.LOADING)
+            # Anew each time: the channels to the page end in the same way, and must not do so before.
+            atexit.unregister(_end_all)
+            atexit.register(_end_all)
             self._thread = threading.Thread(target=self._run, name="dashboard", daemon=True)
             self._thread.start()
 
@@ -300,3 +305,9 @@ class LiveDashboard:
         if self._shown is None and wall.cameras != list(self._live.cameras):
             wall.show(self._live.cameras)
         return wall.jpeg(states, blur_faces)
+
+
+def _end_all() -> None:
+    """A kernel that is restarted or shut down ends its run, which would stay RUNNING in MLflow."""
+    for board in list(_dashboards):
+        board.stop()
