@@ -86,6 +86,8 @@ def test_the_seed_of_the_experiment_is_that_of_its_parts(tmp_path):
         (LIVE + "  pipeline: {batch_size: 0}\n", "batch_size must be at least 1"),
         ("live: {cameras: {}}\n", "at least one camera"),
         ("live: {cameras: {'a/b': 0}}\n", "letters, digits"),
+        ("live: {cameras: {tür: 0}}\n", "made of English letters, digits"),
+        ("live: {cameras: {-door: 0}}\n", "begins with a letter or digit, got '-door'"),
         ("just words\n", "must hold keys and values"),
         ("", "holds nothing"),
         ("a: [\n", "not YAML: line 2, column 1"),

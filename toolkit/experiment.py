@@ -82,7 +82,8 @@ class LiveConfig:
             # The name becomes part of metric names and of file names.
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
                 raise ConfigError(
-                    f"the name of a camera, zone or line is made of letters, digits, _ . and -, got {name!r}"
+                    "the name of a camera, zone or line is made of English letters, digits, _ . and -, and "
+                    f"begins with a letter or digit, got {name!r}"
                 )
         if self.body_checkpoint is not None and self.person_detector == "none":
             raise ConfigError(
