@@ -168,6 +168,13 @@ def test_help_is_there_for_every_command_and_sub_command(run):
         assert "Usage" in out
 
 
+def test_the_help_of_the_demo_says_who_finds_the_videos_beside_the_checkout(run):
+    _, out, _ = run("demo", "--help")
+
+    # run.py does; the command itself reads TOOLKIT_DATA alone.
+    assert "With TOOLKIT_DATA, which make demo sets to ../shared/data" in " ".join(out.split())
+
+
 def test_the_first_help_lists_every_command_in_a_line_of_a_section(run):
     _, out, _ = run("--help")
 

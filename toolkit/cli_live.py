@@ -113,8 +113,9 @@ def live(
 def demo(duration_s: float, out_dir: Path | None, json_path: Path | None) -> None:
     """A live run on what this machine has.
 
-    With TOOLKIT_DATA (or ../shared/data) four real videos play as four cameras; without it, the public-domain
-    portrait that comes with matplotlib moves across one, and drawn people walk past two.
+    With TOOLKIT_DATA, which make demo sets to ../shared/data where that is, four real videos play as four
+    cameras; without it, the public-domain portrait that comes with matplotlib moves across one, and drawn
+    people walk past two.
     """
     from toolkit.demo import demo_cameras
 
