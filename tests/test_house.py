@@ -26,6 +26,7 @@ _FLOORS = {
         "errors",
         "machine",
         "memory",
+        "pictures",
         "prometheus",
         "records",
         "resources",

@@ -390,9 +390,10 @@ def test_a_folder_without_pictures_says_which_endings_count(tmp_path: Path) -> N
         open_source(tmp_path)
 
 
-def test_an_unreadable_picture_in_a_folder_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", b"P6 40000 40000 255 "], ids=["empty", "claims a billion pixels"])
+def test_an_unreadable_picture_in_a_folder_is_named(tmp_path: Path, content: bytes) -> None:
     cv2.imwrite(str(tmp_path / "1.png"), numbered_picture(1))
-    (tmp_path / "2.png").write_bytes(b"")
+    (tmp_path / "2.png").write_bytes(content)
     source = open_source(tmp_path)
     source.read()
 

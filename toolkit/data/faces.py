@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 
 from toolkit.errors import DataError, did_you_mean
+from toolkit.pictures import decoded
 
 MAX_AGE_YEARS = 120
 """Older labels are mistakes; UTKFace's oldest is 116."""
@@ -95,15 +95,6 @@ class FaceTable:
 
     def _where(self, index: int) -> str:
         return _row_name(self.path, self.rows, index)
-
-
-def decoded(content: bytes) -> np.ndarray | None:
-    """The picture in a file's bytes, (H, W, 3), uint8, BGR; None where there is none that OpenCV takes."""
-    try:
-        return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        # Most bytes it cannot read give None; none at all, and a header that claims 2**30 pixels, do not.
-        return None
 
 
 def load_faces(pack: str | Path, split: str | None = None) -> FaceTable:

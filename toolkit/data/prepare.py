@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from toolkit.data.duplicates import Groups, group_duplicates, perceptual_hash
-from toolkit.data.faces import MAX_AGE_YEARS, decoded, load_faces
+from toolkit.data.faces import MAX_AGE_YEARS, load_faces
 from toolkit.data.labels import LabelledPicture
 from toolkit.data.layouts import LAYOUTS
 from toolkit.data.splits import assign_splits
 from toolkit.errors import DataError, did_you_mean
+from toolkit.pictures import decoded
 
 SIDE_PX = 128
 JPEG_QUALITY = 95

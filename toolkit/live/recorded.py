@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Protocol
 
 import av
-import cv2
 import numpy as np
 
 from toolkit.errors import SourceError
 from toolkit.live.codec import VideoDecoder, open_container
 from toolkit.live.reading import InterruptibleSource, Picture, SourceHealth
+from toolkit.pictures import decoded
 from toolkit.records import Pixels
 
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -252,7 +252,7 @@ def _read_picture(path: Path) -> np.ndarray:
         data = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}; repair or remove it") from error
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    image = decoded(data)
     if image is None:
         raise SourceError(f"{path} is not a picture that can be read; repair or remove it")
     return image

@@ -9,6 +9,7 @@ import numpy as np
 
 from toolkit.data.scenes.config import SceneConfig
 from toolkit.errors import DataError
+from toolkit.pictures import decoded
 
 _PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 
@@ -46,7 +47,7 @@ def _picture_of_folder(folder: Path, number: int, size_wh: tuple[int, int]) -> n
     if not paths:
         raise DataError(f"no picture in {folder.absolute()}; expected files ending in {', '.join(_PICTURES)}")
     path = paths[number % len(paths)]
-    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    image = decoded(np.fromfile(path, np.uint8))
     if image is None:
         raise DataError(f"{path} is not a picture that can be read; repair or remove it")
     scale = max(size_wh[0] / image.shape[1], size_wh[1] / image.shape[0])
