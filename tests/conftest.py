@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -18,6 +19,10 @@ from clips import write_clip
 # Before torch is loaded. Tests share their cores, and torch's threads meet after every operation: where one
 # has to wait for its core, all do, and a step that takes 5 ms took seconds.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What a script starts in the background ignores Ctrl-C, and so would all that the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The embedded Redis is shared by all queues of a process and stopped at its exit.
 _LASTING_PROCESSES = ("redis-server",)
