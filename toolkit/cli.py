@@ -129,16 +129,13 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = cli.main(standalone_mode=False)
-    except ToolkitError as error:
+    except (ToolkitError, OSError) as error:
         # Whichever process of several is the first to fail has to say why: torchrun ends the others unheard.
         err.quiet = False
         err.print(f"[red]error:[/red] {plain(str(error))}", highlight=False, soft_wrap=True)
-        code = 1
-    except OSError as error:
-        # A full disk, a folder that takes no files: of the machine, and not of ours.
-        err.quiet = False
-        err.print(f"[red]error:[/red] {plain(str(error))}", highlight=False, soft_wrap=True)
-        logging.getLogger("toolkit").info("where that was raised", exc_info=True)
+        if not isinstance(error, ToolkitError):
+            # A full disk, a folder that takes no files: of the machine, and not of ours.
+            logging.getLogger("toolkit").info("where that was raised", exc_info=True)
         code = 1
     except click.ClickException as error:
         error.show()

@@ -31,7 +31,8 @@ _AHEAD_S = 0.01
 # So long are results gathered when one task follows another.
 _GATHER_S = 0.005
 _AHEAD_TASKS = 300
-# Pictures that wait here are out of the cache when their turn comes, and missing elsewhere.
+# Pictures that wait here are out of the cache when their turn comes, and missing elsewhere. Only those
+# that came through Redis count: of one in shared memory there is only the place.
 _AHEAD_BYTES = 4_000_000
 # What waits here behind tasks that take longer goes back: another worker may be idle.
 _LONG_S = 0.1

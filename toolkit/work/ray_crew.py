@@ -67,9 +67,8 @@ class RayCrew:
                 raise ConfigError(
                     "the queue lies on this machine alone; give one that all nodes reach: REDIS_URL"
                 )
-            worker = ray.remote(num_cpus=_share(ray.cluster_resources(), self._num_workers), max_restarts=-1)(
-                RayWorker
-            )
+            share = _share(ray.cluster_resources(), self._num_workers)
+            worker = ray.remote(num_cpus=share, max_restarts=-1)(RayWorker)
             settings = json.dumps(asdict(self._settings))
             self._actors = [worker.remote(settings) for _ in range(self._num_workers)]
             ray.get([actor.is_ready.remote() for actor in self._actors], timeout=_START_TIMEOUT_S)
@@ -116,7 +115,7 @@ class RayCrew:
 
 
 def _start_cluster(ray: Any, variables: dict[str, str]) -> None:
-    """Start Ray on this machine; on a busy one it gives its own processes too little time, so some times."""
+    """Start Ray on this machine; on a busy one it gives its own processes too little time, so some tries."""
     me = psutil.Process()
     for tries_left in reversed(range(_START_TRIES)):
         before = {child.pid for child in me.children(recursive=True)}
