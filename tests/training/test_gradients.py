@@ -32,7 +32,7 @@ def network() -> FaceNetwork:
 def test_shares_add_up_to_the_whole_batch(network: FaceNetwork, batch: FaceBatch) -> None:
     found = {}
     for threads in (None, 1, 3):
-        with ShardedGradients(network, TrainConfig(threads=threads)) as gradients:
+        with ShardedGradients(network, TrainConfig(threads=threads, precision="fp32")) as gradients:
             values = gradients.compute(batch, seed=1)
         found[threads] = (values["train/loss"], [p.grad for p in network.parameters()])
 
@@ -43,7 +43,7 @@ def test_shares_add_up_to_the_whole_batch(network: FaceNetwork, batch: FaceBatch
 
 
 def test_gradients_are_those_of_a_plain_backward(network: FaceNetwork, batch: FaceBatch) -> None:
-    with ShardedGradients(network, TrainConfig(threads=2)) as gradients:
+    with ShardedGradients(network, TrainConfig(threads=2, precision="fp32")) as gradients:
         values = gradients.compute(batch, seed=1)
     found = [p.grad for p in network.parameters()]
     assert values["train/loss"] == pytest.approx(values["train/gender_loss"] + 0.5 * values["train/age_loss"])
@@ -58,7 +58,7 @@ def test_gradients_are_those_of_a_plain_backward(network: FaceNetwork, batch: Fa
 
 
 def test_gradients_do_not_pile_up_over_batches(network: FaceNetwork, batch: FaceBatch) -> None:
-    with ShardedGradients(network, TrainConfig(threads=2)) as gradients:
+    with ShardedGradients(network, TrainConfig(threads=2, precision="fp32")) as gradients:
         gradients.compute(batch, seed=1)
         first = [p.grad.clone() for p in network.parameters()]
         gradients.compute(batch, seed=1)
@@ -82,7 +82,7 @@ def test_statistics_are_those_of_the_first_share_whatever_the_threads_do(
     alone = copy.deepcopy(network)
     alone(batch.images_nhwc[:3])
 
-    with ShardedGradients(network, TrainConfig(threads=3)) as gradients:
+    with ShardedGradients(network, TrainConfig(threads=3, precision="fp32")) as gradients:
         gradients.compute(batch, seed=1)
 
     found, expected = network.backbone.bn1.running_var, alone.backbone.bn1.running_var
@@ -90,7 +90,7 @@ def test_statistics_are_those_of_the_first_share_whatever_the_threads_do(
 
 
 def test_weights_changed_in_place_are_seen_by_every_share(network: FaceNetwork, batch: FaceBatch) -> None:
-    with ShardedGradients(network, TrainConfig(threads=3)) as gradients:
+    with ShardedGradients(network, TrainConfig(threads=3, precision="fp32")) as gradients:
         with torch.no_grad():
             network.gender_head.weight.zero_()
             network.gender_head.bias.zero_()

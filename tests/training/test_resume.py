@@ -57,6 +57,14 @@ def assert_same(one: TrainResult, other: TrainResult) -> None:
 
 @pytest.mark.parametrize("step", [7, 12, 23])
 def test_an_interrupted_training_resumes_to_the_same_bits(config: TrainConfig, step: int) -> None:
+    assert_resumes(config, step)
+
+
+def test_in_half_precision_too_the_bits_are_the_same(config: TrainConfig) -> None:
+    assert_resumes(replace(config, precision="bf16", start_px=None, image_px=64, epochs=2), step=7)
+
+
+def assert_resumes(config: TrainConfig, step: int) -> None:
     whole = train(config)
 
     def interrupt(now: int, total: int, values: dict[str, float]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from toolkit.errors import ConfigError
 
@@ -188,6 +189,7 @@ class TrainBenchConfig:
         image_px: side of the pictures.
         batch_size: pictures per step.
         optimiser: as in a training.
+        precision: as in a training; of all contenders.
         threads: of the CPU, for each contender.
         device: a torch device.
         timeout_s: a contender that takes longer for one run, starting and stopping included, is ended.
@@ -201,6 +203,7 @@ class TrainBenchConfig:
     image_px: int = 96
     batch_size: int = 128
     optimiser: str = "adamw"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: int = 3
     device: str = "cpu"
     timeout_s: float = 120.0

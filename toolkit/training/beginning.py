@@ -15,6 +15,7 @@ from toolkit.models.checkpoint import Checkpoint
 from toolkit.models.network import FaceNetwork
 from toolkit.training.config import TrainConfig
 from toolkit.training.muon import Muon, Spread
+from toolkit.training.precision import learns_in_bf16
 
 _UNFIT = {
     "adahessian": "it needs second derivatives, which are not worked out here",
@@ -110,7 +111,7 @@ def make_optimiser(network: nn.Module, config: TrainConfig, spread: Spread) -> t
     ]
     rate, decay = config.learning_rate, config.weight_decay
     if config.optimiser == "muon":
-        return Muon(groups, rate, decay, spread)
+        return Muon(groups, rate, decay, spread, learns_in_bf16(network, config))
     if config.optimiser == "adamw":
         return torch.optim.AdamW(groups, rate, weight_decay=decay, fused=True)
     try:

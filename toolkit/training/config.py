@@ -46,6 +46,8 @@ class TrainConfig:
         threads: shares of a batch that are worked out side by side on the CPU; None is one for each core that
             may be used, of 32 faces or more, and one on a GPU. What is learned depends on it a little.
         loader_threads: threads that make batches of pictures.
+        precision: ``fp32``, ``bf16`` for products in half the bits, or ``auto``: what is faster here, see
+            ``toolkit.training.precision``. What is learned depends on it a little.
         vary_on: where pictures are varied: ``cpu``, one at a time, ``device``, a batch at a time where the
             network learns, or ``auto``: the device where that is an Nvidia GPU. What is learned depends on
             it a little.
@@ -75,6 +77,7 @@ class TrainConfig:
     seed: int = 7
     threads: int | None = None
     loader_threads: int = 1
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     vary_on: Literal["auto", "cpu", "device"] = "auto"
     device: str = "auto"
     licence: str = ""

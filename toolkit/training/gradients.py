@@ -16,6 +16,7 @@ from toolkit.models.runtimes.base import usable_threads
 from toolkit.training.batches import FaceBatch
 from toolkit.training.config import TrainConfig
 from toolkit.training.losses import face_losses
+from toolkit.training.precision import learns_in_bf16
 
 SMALLEST_SHARE = 32
 """Faces: batch normalisation sees one share at a time, and learns little from fewer."""
@@ -71,6 +72,7 @@ class ShardedGradients:
     def __init__(self, network: FaceNetwork, config: TrainConfig) -> None:
         self._config = config
         device = next(network.parameters()).device
+        self._bf16 = learns_in_bf16(network, config)
         self._is_in_caller = config.threads is None and device.type != "cpu"
         network.dropout = SeededDropout(config.drop_rate)  # type: ignore[assignment]
         self._networks = [network, *(_twin(network) for _ in range(shares(config, device) - 1))]
@@ -114,10 +116,8 @@ class ShardedGradients:
         self, network: FaceNetwork, share: tuple[torch.Tensor, ...], weight: float
     ) -> tuple[tuple[torch.Tensor, ...], dict[str, float]]:
         images, genders, ages_lo, ages_hi = share
-        # Half precision pays on GPUs; on CPUs it was a fifth slower.
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=images.device.type == "cuda"):
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self._bf16):
             outputs = network(images)
-        outputs = type(outputs)(*(logits.float() for logits in outputs))
         losses = face_losses(outputs, genders, ages_lo, ages_hi, self._config.age_loss)
         loss = losses.gender + self._config.age_weight * losses.age
         # Not backward(): that adds into .grad, which the threads share.

@@ -41,14 +41,14 @@ def face_losses(
     """Both losses of a batch.
 
     Args:
-        outputs: of the network.
+        outputs: of the network; in half precision too, the losses are in single.
         genders: (N,), 0 or 1.
         ages_lo: (N,), years, the youngest age the label allows.
         ages_hi: (N,), years, the oldest; equal to ``ages_lo`` for an exact age. Beyond 100 counts as 100.
         age_kind: one of :data:`AGE_LOSSES`.
     """
-    gender = F.binary_cross_entropy_with_logits(outputs.gender_logits, genders.float())
-    return FaceLosses(gender, age_loss(outputs.age_logits, ages_lo, ages_hi, age_kind))
+    gender = F.binary_cross_entropy_with_logits(outputs.gender_logits.float(), genders.float())
+    return FaceLosses(gender, age_loss(outputs.age_logits.float(), ages_lo, ages_hi, age_kind))
 
 
 def age_loss(

@@ -32,7 +32,7 @@ Spread = Callable[..., Iterable[Any]]
 class Muon(torch.optim.Optimizer):
     """Momentum whose step is made orthogonal for every matrix and convolution; AdamW for the rest.
 
-    timm has Muon too, in bfloat16, which on a CPU without matrix units took twice as long as single
+    timm has Muon too, always in bfloat16, which on a CPU without units for it took twice as long as single
     precision; and here each matrix is a task of its own for the threads that work out the gradients.
 
     Args:
@@ -40,6 +40,7 @@ class Muon(torch.optim.Optimizer):
         lr: learning rate; steps are scaled so that one suited to AdamW suits both kinds.
         weight_decay: for groups that name none.
         spread: how the matrices are spread over threads.
+        bf16: whether their products are worked out in bfloat16.
 
     Source: Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024; the step's scale
         from Liu et al., "Muon is scalable for LLM training", 2025, section 2.2.
@@ -51,9 +52,11 @@ class Muon(torch.optim.Optimizer):
         lr: float,
         weight_decay: float,
         spread: Spread = map,
+        bf16: bool = False,
     ) -> None:
         super().__init__(groups, {"lr": lr, "weight_decay": weight_decay})
         self._spread = spread
+        self._bf16 = bf16
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -88,7 +91,7 @@ class Muon(torch.optim.Optimizer):
         step = _as_matrix(torch.lerp(gradient, state["momentum"], MOMENTUM))
         # An orthogonal matrix has entries of this root mean square; 0.2 is what AdamW's steps have.
         scale = 0.2 * math.sqrt(max(step.shape))
-        parameter.add_(orthogonalised(step).view(parameter.shape), alpha=-rate * scale)
+        parameter.add_(orthogonalised(step, self._bf16).view(parameter.shape), alpha=-rate * scale)
 
     def _adam(self, parameter: torch.Tensor, gradient: torch.Tensor, rate: float) -> None:
         state = self.state[parameter]
@@ -102,16 +105,16 @@ class Muon(torch.optim.Optimizer):
         parameter.addcdiv_(mean, square.sqrt_().add_(EPSILON), value=-rate)
 
 
-def orthogonalised(matrix: torch.Tensor) -> torch.Tensor:
+def orthogonalised(matrix: torch.Tensor, bf16: bool = False) -> torch.Tensor:
     """The nearest matrix with orthogonal rows or columns, roughly: singular values of about 0.7 to 1.2.
 
     Args:
         matrix: (M, N), float.
+        bf16: multiply in bfloat16, which is enough, and twice as fast where there are units for it.
 
     Source: the Newton-Schulz iteration of Jordan et al., 2024.
     """
-    # Half precision where there are matrix units for it.
-    x = matrix.bfloat16() if matrix.is_cuda else matrix
+    x = matrix.bfloat16() if bf16 else matrix
     x = x.mT if matrix.shape[0] > matrix.shape[1] else x
     x = x / x.norm().clamp(min=1e-7)
     for a, b, c in _ITERATIONS:

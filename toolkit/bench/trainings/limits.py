@@ -12,6 +12,7 @@ from toolkit.bench.trainings.ours import as_training, one_batch
 from toolkit.memory import keep_freed_memory
 from toolkit.training.beginning import first_network, make_optimiser
 from toolkit.training.losses import face_losses
+from toolkit.training.precision import learns_in_bf16
 
 
 class TorchOnly:
@@ -28,13 +29,16 @@ class TorchOnly:
         config = as_training(settings, pack)
         self._network = first_network(config).to(settings["device"]).to(memory_format=torch.channels_last)
         self._optimiser = make_optimiser(self._network, config, map)
+        self._bf16 = learns_in_bf16(self._network, config)
         self._batch = one_batch(settings)
 
     def run(self, meter: Meter) -> None:
         """Learn until the meter has enough."""
         self._network.train()
         while True:
-            losses = face_losses(self._network(self._batch.images_nhwc), *self._batch[1:])
+            with torch.autocast(self._batch.images_nhwc.device.type, torch.bfloat16, enabled=self._bf16):
+                outputs = self._network(self._batch.images_nhwc)
+            losses = face_losses(outputs, *self._batch[1:])
             self._optimiser.zero_grad()
             (losses.gender + 0.5 * losses.age).backward()
             self._optimiser.step()

@@ -22,7 +22,7 @@ _FOR_EVER = 1_000_000
 
 def as_training(settings: dict[str, Any], pack: Path) -> TrainConfig:
     """The training a bench's settings stand for."""
-    shared = ("backbone", "image_px", "batch_size", "threads", "optimiser", "device")
+    shared = ("backbone", "image_px", "batch_size", "threads", "precision", "optimiser", "device")
     return TrainConfig(
         data=str(pack),
         epochs=_FOR_EVER,

@@ -17,7 +17,9 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from toolkit.bench.trainings.measure import Meter
+from toolkit.bench.trainings.ours import as_training
 from toolkit.data.faces import FaceTable, load_faces
+from toolkit.training.precision import learns_in_bf16
 
 WORKERS = 1
 """Processes that make pictures: our loop has one thread for it."""
@@ -47,6 +49,8 @@ class TimmParts:
         self._device = torch.device(settings["device"])
         model = timm.create_model(settings["backbone"], num_classes=2)
         self._model = model.to(self._device).to(memory_format=torch.channels_last)
+        # What its script does when it is asked for half precision (--amp, --amp-dtype bfloat16).
+        self._bf16 = learns_in_bf16(self._model, as_training(settings, pack))
         name = "adamw" if settings["optimiser"] == "muon" else settings["optimiser"]
         self._optimiser = create_optimizer_v2(self._model, name, lr=1e-3, weight_decay=0.05)
         self._mean = ModelEmaV3(self._model, decay=0.998)
@@ -59,7 +63,9 @@ class TimmParts:
             for images, labels in self._loader:
                 images = images.to(self._device).to(memory_format=torch.channels_last)
                 self._optimiser.zero_grad()
-                criterion(self._model(images), labels.to(self._device)).backward()
+                with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+                    loss = criterion(self._model(images), labels.to(self._device))
+                loss.backward()
                 self._optimiser.step()
                 self._mean.update(self._model)
                 meter.step(len(labels))
