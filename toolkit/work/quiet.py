@@ -44,8 +44,9 @@ class Quiet:
 
     def waited(self, since_ms: int, entry_ids: Iterable[bytes]) -> None:
         """Note what came in a wait begun at this time of Redis; there may be more of what is older."""
-        if any(int(entry_id.partition(b"-")[0]) < since_ms for entry_id in entry_ids):
-            self.end()
+        for entry_id in entry_ids:
+            if int(entry_id.partition(b"-")[0]) < since_ms:
+                self.end()
 
     def end(self) -> None:
         """Let the next one look."""

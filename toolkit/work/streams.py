@@ -140,7 +140,7 @@ class TaskStreams:
                 wait_s = min(wait_s, next_due_ms / 1000)
             if not rows and wait_s > 0 and is_wanted():
                 rows, is_too_much = self._wait_for_new(wait_s, most_tasks)
-                self._quiet.waited(now_ms, (entries[0][0] for _, _, entries in rows))
+                self._quiet.waited(now_ms, [entries[0][0] for _, _, entries in rows])
                 if is_too_much:
                     self._quiet.end()
                     continue
@@ -278,6 +278,9 @@ class TaskStreams:
     ) -> Iterator[tuple[list[bytes], Stored]]:
         """What travels of each task, itself or its place; and the big ones, to be written in this block."""
         big = [pair for pair in zip(task_ids, bodies, strict=True) if len(pair[1]) >= APART_BYTES]
+        if not big:
+            yield list(map(as_bytes, bodies)), Stored({}, [], [])
+            return
         with self._bodies.stored(big) as stored:
             yield (
                 [

@@ -273,8 +273,9 @@ class TaskQueue:
         The memory is used again when nothing refers to it any more: no task that is not opened yet, and no
         array of one that is.
         """
-        for hand, lent in zip(in_hand, self._streams.lend(hand.entry for hand in in_hand), strict=True):
-            hand.lent = lent
+        if apart := [hand for hand in in_hand if hand.entry.place]:
+            for hand, lent in zip(apart, self._streams.lend(hand.entry for hand in apart), strict=True):
+                hand.lent = lent
 
     def open(self, in_hand: TaskInHand, in_place: Container[object] = ()) -> Finished | None:
         """Fetch and decode a task; its end when it is past its deadline, or cannot be done.
