@@ -20,10 +20,20 @@ from toolkit.errors import ConfigError, ModelError
 if TYPE_CHECKING:
     from toolkit.experiment import Experiment
 
+
+class _Answers(Console):
+    """Standard output: where nobody reads it any more, the command goes on, and still leaves its files."""
+
+    def on_broken_pipe(self) -> None:
+        """Print no more: ``| head`` has enough, or Ctrl-C has ended the ``tee`` behind us."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 # What a command is asked for goes to standard output, what it says on the way to standard error.
 # Where there is no terminal to ask for its width, tables get the room they need. No emoji: rich would draw
 # one in an address such as [fe80::b:1].
-out = Console(width=None if sys.stdout.isatty() else 110, emoji=False)
+out = _Answers(width=None if sys.stdout.isatty() else 110, emoji=False)
 err = Console(stderr=True, width=None if sys.stderr.isatty() else 110, emoji=False)
 
 # A bracket with the backslashes before it, and what rich would take for a style.
