@@ -34,6 +34,7 @@ _FLOORS = {
         "stats",
         "words",
         "truth",
+        "whole_files",
     },
     "wings": {"data", "live", "models", "rtsp", "work"},
     "upper": {

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from toolkit.errors import ConfigError
 from toolkit.terminal import FILE, NEW_FILE, err, json_option, out, plain, write_json
+from toolkit.whole_files import whole_file
 from toolkit.words import counted
 
 if TYPE_CHECKING:
@@ -139,7 +140,8 @@ def export(path: Path, experiment: str | None, history: str | None) -> None:
         else:
             frame = metric_history(str(find_runs([history]).index[0]))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write(frame)
+    with whole_file(path) as part:
+        write(frame, part)
     out.print(
         f"{plain(str(path))}: {counted(len(frame), 'row')}, {counted(len(frame.columns), 'column')}",
         highlight=False,
@@ -216,12 +218,12 @@ def _check_figure(path: Path) -> None:
         raise ConfigError(f"a picture is written as {', '.join(_FIGURE_ENDINGS)}, got {path.name!r}")
 
 
-def _writer(path: Path) -> Callable[[pd.DataFrame], None]:
+def _writer(path: Path) -> Callable[[pd.DataFrame, Path], None]:
     """What writes a frame into a file of that ending."""
     if path.suffix == ".csv":
-        return lambda frame: frame.to_csv(path, index=False)
+        return lambda frame, part: frame.to_csv(part, index=False)
     if path.suffix == ".parquet":
-        return lambda frame: frame.to_parquet(path, index=False)
+        return lambda frame, part: frame.to_parquet(part, index=False)
     raise ConfigError(f"a table is written as .csv or .parquet, got {path.name!r}")
 
 

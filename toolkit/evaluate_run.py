@@ -33,6 +33,7 @@ from toolkit.evaluation.values import label_notes
 from toolkit.experiment import Experiment, as_plain, as_yaml
 from toolkit.machine import machine
 from toolkit.tracking import RunRecord, run_name
+from toolkit.whole_files import whole_file
 
 if TYPE_CHECKING:
     from toolkit.models.predictor import Predictor
@@ -227,7 +228,8 @@ def _recorded(
     html = write_report(result, table, experiment.question)
     if report is not None:
         report.parent.mkdir(parents=True, exist_ok=True)
-        report.write_text(html, encoding="utf-8")
+        with whole_file(report) as part:
+            part.write_text(html, encoding="utf-8")
     # Only now, so that a slip in a name leaves no failed run behind.
     record = begin_record()
     record.log_metrics(_metrics(result))

@@ -16,6 +16,7 @@ import click
 from rich.console import Console
 
 from toolkit.errors import ConfigError, ModelError
+from toolkit.whole_files import whole_file
 
 if TYPE_CHECKING:
     from toolkit.experiment import Experiment
@@ -169,7 +170,8 @@ def write_json(path: Path | None, values: Any) -> None:
     """Write what a command printed, where ``--json`` asks for it."""
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        with whole_file(path) as part:
+            part.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def plain(text: str) -> str:

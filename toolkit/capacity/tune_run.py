@@ -15,6 +15,7 @@ from toolkit.capacity.run import RunCameras, parts_of
 from toolkit.capacity.tune import Journal, MachineOf, OnRun, tune
 from toolkit.experiment import Experiment, as_plain, as_yaml
 from toolkit.tracking import RunRecord, prepare_store, run_name
+from toolkit.whole_files import whole_file
 from toolkit.words import counted
 
 JOURNAL_FILE = "tuning.json"
@@ -60,7 +61,8 @@ def run_tune(
     try:
         result |= tune(journal, changes(config, live), config, capacity)
         path = out_dir / YAML_FILE
-        path.write_text(tuned_yaml(result), encoding="utf-8")
+        with whole_file(path) as part:
+            part.write_text(tuned_yaml(result), encoding="utf-8")
         result["yaml"] = str(path)
         record.log_file(path)
         for name in ("tuned", "defaults"):

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from toolkit.whole_files import whole_file
+
 SIDE_PX = 64
 
 GROUPS = {"group A": 0.8, "group B": 0.2}
@@ -39,7 +41,8 @@ def write_drawn_faces(path: Path, train: int = 1200, val: int = 250, test: int =
         for number in range(count)
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows).to_parquet(path)
+    with whole_file(path) as part:
+        pd.DataFrame(rows).to_parquet(part)
     return path
 
 

@@ -18,6 +18,7 @@ from toolkit.data.layouts import LAYOUTS
 from toolkit.data.splits import assign_splits
 from toolkit.errors import DataError, did_you_mean
 from toolkit.pictures import decoded
+from toolkit.whole_files import whole_file
 
 SIDE_PX = 128
 JPEG_QUALITY = 95
@@ -88,9 +89,8 @@ def prepare(
     left_out = int((rows["split"] == "").sum())
     rows = rows[rows["split"] != ""]
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.part")
-    rows.to_parquet(part, index=False)
-    part.replace(target)
+    with whole_file(target) as part:
+        rows.to_parquet(part, index=False)
     return _report(target, rows, left_out)
 
 

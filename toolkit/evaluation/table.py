@@ -12,6 +12,7 @@ import pandas as pd
 
 from toolkit.data.layouts.table import read_rows
 from toolkit.errors import DataError
+from toolkit.whole_files import whole_file
 
 if TYPE_CHECKING:
     from toolkit.data.faces import FaceTable
@@ -126,13 +127,14 @@ def write_table(table: PredictionTable, path: Path) -> None:
     if table.age_distribution is not None:
         distribution = pd.DataFrame(table.age_distribution, columns=[*DISTRIBUTION])
         rows = pd.concat([rows.reset_index(drop=True), distribution], axis="columns")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix.lower() == ".csv":
-        rows.to_csv(path, index=False)
-    elif path.suffix.lower() == ".parquet":
-        rows.to_parquet(path, index=False)
-    else:
+    if path.suffix.lower() not in (".csv", ".parquet"):
         raise DataError(f"predictions are written as .csv or .parquet, got {path}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as part:
+        if path.suffix.lower() == ".csv":
+            rows.to_csv(part, index=False)
+        else:
+            rows.to_parquet(part, index=False)
 
 
 def are_matched_by_file(first: PredictionTable, second: PredictionTable) -> bool:
