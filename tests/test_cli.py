@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -284,6 +285,25 @@ def test_ctrl_c_or_a_time_limit_ends_a_run_with_its_report(tmp_path, told):
     assert counts["state"] == "stopped"
     assert counts["read"] == counts["analysed"] + counts["skipped"]
     assert "MLflow run" in out
+
+
+def test_a_run_whose_terminal_is_closed_ends_with_its_json(tmp_path):
+    write_clip(tmp_path / "a.mp4")
+    words = "live -c door=a.mp4 --loop --json result.json live.detector=haar"
+    child, terminal_fd = pty.fork()
+    if child == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests that nohup started ignore it
+        os.chdir(tmp_path)
+        os.execv(sys.executable, [sys.executable, "-m", "toolkit.cli", *words.split()])
+    said = b""
+    while b"frames/s" not in said:
+        said += os.read(terminal_fd, 4096)
+    time.sleep(0.5)
+    os.close(terminal_fd)
+    _, status = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert json.loads((tmp_path / "result.json").read_text())["cameras"]["door"]["state"] == "stopped"
 
 
 def test_an_error_is_told_by_whichever_of_several_processes_has_it(run, monkeypatch):

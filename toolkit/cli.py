@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from types import FrameType
 
 import click
 from click.shell_completion import BashComplete, FishComplete, ZshComplete
@@ -24,12 +25,12 @@ from toolkit.cli_runs import runs
 from toolkit.cli_scene import scene
 from toolkit.cli_worker import worker
 from toolkit.errors import ToolkitError
-from toolkit.terminal import err, plain
+from toolkit.terminal import err, plain, print_nowhere
 
 _COMPLETIONS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C or SIGTERM, as shells have the former, of a command that had nothing to finish."""
+"""Exit code after Ctrl-C, as shells have it, SIGTERM or SIGHUP, of a command that had nothing to finish."""
 
 
 _SECTIONS = {
@@ -127,6 +128,9 @@ def main() -> None:
     """Entry point: a user's mistake ends in one line and an exit code, never in a traceback."""
     # What time limits and service managers send; its default would leave what we have started running.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # What a closed terminal sends; who ignores it, as nohup does, goes on.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _hung_up)
     try:
         code = cli.main(standalone_mode=False)
     except (ToolkitError, OSError) as error:
@@ -144,6 +148,12 @@ def main() -> None:
         err.print("interrupted")
         code = INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _hung_up(number: int, frame: FrameType | None) -> None:
+    """The terminal was closed, or the line to it broke: end as at Ctrl-C."""
+    print_nowhere()
+    raise KeyboardInterrupt
 
 
 _COMMANDS = (

@@ -11,13 +11,23 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from toolkit.addresses import without_password
 from toolkit.errors import ToolkitError
-from toolkit.terminal import err, json_option, needed_url, plain, queue_option, redis_option, write_json
+from toolkit.terminal import (
+    err,
+    json_option,
+    needed_url,
+    plain,
+    print_nowhere,
+    queue_option,
+    redis_option,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from toolkit.work.worker_pool import WorkerPool
@@ -106,8 +116,8 @@ def worker(
 ) -> None:
     """Run the tasks of a queue, here and on as many other hosts as there are.
 
-    Ctrl-C and SIGTERM finish what is begun and hand back the rest. The exit code is 1 when something was not
-    finished in time; it goes to another worker. A Redis that goes away is waited for.
+    Ctrl-C, SIGTERM and a closed terminal finish what is begun and hand back the rest. The exit code is 1 when
+    something was not finished in time; it goes to another worker. A Redis that goes away is waited for.
 
     \b
       toolkit worker --redis redis://queue.example/0 --handlers my_lab.tasks:handlers --backend processes
@@ -148,18 +158,26 @@ def worker(
 
 @contextmanager
 def _told_to_stop(start: Callable[[], None]) -> Iterator[Told]:
-    """Start something; afterwards, whether Ctrl-C or SIGTERM came.
+    """Start something; afterwards, whether Ctrl-C, SIGTERM or SIGHUP came.
 
     Until it is started they raise, because loading may take long. Later they only leave a mark: an exception
     in the middle of anything could leave a lock behind.
     """
     marks: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    if before[signal.SIGHUP] is signal.SIG_IGN:
+        del before[signal.SIGHUP]
+
+    def mark(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            print_nowhere()
+        marks.append(number)
+
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         start()
         for number in before:
-            signal.signal(number, lambda number, _: marks.append(number))
+            signal.signal(number, mark)
         yield lambda: bool(marks)
     finally:
         for number, handler in before.items():

@@ -37,6 +37,9 @@ class _Answers(Console):
 out = _Answers(width=None if sys.stdout.isatty() else 110, emoji=False)
 err = Console(stderr=True, width=None if sys.stderr.isatty() else 110, emoji=False)
 
+# Known beforehand: a terminal that was closed no longer says that it is one.
+_TERMINALS = [stream.fileno() for stream in (sys.stdout, sys.stderr) if stream.isatty()]
+
 # A bracket with the backslashes before it, and what rich would take for a style.
 _BRACKET = re.compile(r"(\\*)\[(?=([a-z#/@][^\[]*?\])?)")
 
@@ -81,6 +84,13 @@ def needed_url(redis_url: str | None) -> str:
     if not redis_url:
         raise ConfigError("which Redis? Give --redis redis://HOST:6379/0, or set REDIS_URL")
     return redis_url
+
+
+def print_nowhere() -> None:
+    """What would be printed on a terminal is let go from now on: on one that was closed, that is an error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in _TERMINALS:
+        os.dup2(nowhere, descriptor)
 
 
 @contextmanager

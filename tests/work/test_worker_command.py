@@ -93,10 +93,16 @@ def test_a_worker_says_what_it_serves_does_it_and_ends_when_told(worker, queue, 
     assert (report["done"], report["failed"], report["task_types"], report["busy"]) == (20, 0, ["note"], [])
 
 
-def test_ctrl_c_ends_a_worker_as_sigterm_does(worker, queue):
+_is_deaf = pytest.mark.skipif(
+    signal.getsignal(signal.SIGHUP) is signal.SIG_IGN, reason="nohup started the tests"
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGHUP, marks=_is_deaf)])
+def test_ctrl_c_or_a_closed_terminal_ends_a_worker_as_sigterm_does(worker, queue, number):
     process = worker(queue, handlers="lab_tasks:make")
 
-    assert _end(process, signal.SIGINT).endswith("stopped\n")
+    assert _end(process, number).endswith("stopped\n")
     assert process.returncode == 0
 
 
