@@ -82,6 +82,7 @@ _FLOORS = {
         "cli_scene",
         "cli_worker",
         "notebook",
+        "program",
         "terminal",
     },
 }
