@@ -260,6 +260,18 @@ def test_a_scene_that_could_not_be_finished_leaves_nothing(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_scene_written_over_another_and_broken_off_has_no_half_film_and_no_truth(tmp_path: Path) -> None:
+    def give_up(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    whole = make_scene(_SMALL).write(tmp_path).film().read_bytes()
+
+    with pytest.raises(KeyboardInterrupt):
+        make_scene(replace(_SMALL, seed=8)).write(tmp_path, give_up)
+
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("camera-1.mp4", whole)]
+
+
 def test_scenes_that_were_not_used_for_longest_are_let_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

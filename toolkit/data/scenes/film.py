@@ -100,7 +100,7 @@ def encode_h264(
     """
     rate = Fraction(frames_per_s).limit_denominator(1001)
     # PyAV, because OpenCV's wheels cannot write H.264.
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=rate)
         stream.width, stream.height = size_wh
         stream.pix_fmt = "yuv420p"

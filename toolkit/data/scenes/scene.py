@@ -24,6 +24,7 @@ from toolkit.data.scenes.people import Person, make_people
 from toolkit.data.scenes.walks import Pose, Visit, plan_visits
 from toolkit.errors import ConfigError
 from toolkit.truth import TrueFace, Truth, save_truths
+from toolkit.whole_files import whole_file
 
 # Of a face of which less is to be seen nobody can say that it is one.
 _LEAST_SEEN = 0.05
@@ -117,6 +118,8 @@ class Scene:
         """
         folder.mkdir(parents=True, exist_ok=True)
         files = SceneFiles(folder, self.config)
+        # That of an earlier scene would be believed if this one were broken off.
+        (folder / TRUTH_FILE).unlink(missing_ok=True)
         done, counting, total = 0, threading.Lock(), self.config.frames * self.config.cameras
         given_up = threading.Event()
 
@@ -156,7 +159,8 @@ class Scene:
                 yield image
                 count()
 
-        write_film(path, images(), self.config)
+        with whole_file(path) as part:
+            write_film(part, images(), self.config)
         return Truth(self.camera_name(camera), self.config.size_wh, self.frame_times_s(), tuple(seen))
 
     def _compose(self, camera: int, time_s: float) -> tuple[Composed, list[tuple[Visit, Pose]]]:
