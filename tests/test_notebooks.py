@@ -279,6 +279,19 @@ def test_ctrl_c_before_the_kernel_starts_ends_the_run_as_killed(store, monkeypat
     assert MlflowClient(store_uri()).get_run(report.mlflow_run_id).info.status == "KILLED"
 
 
+def test_ctrl_c_while_the_page_is_written_ends_the_run_as_killed(store, monkeypatch):
+    def save_interrupted(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("toolkit.notebook_run._save", save_interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_notebook(_notebook(store / "late.ipynb", "1"), store / "late")
+
+    [run] = MlflowClient(store_uri()).search_runs(["1"])
+    assert run.info.status == "KILLED"
+
+
 def test_a_grid_has_a_point_for_each_combination():
     assert grid_points(["a.b=[1, x]", "c=[2.5]"]) == [("a.b=1", "c=2.5"), ("a.b=x", "c=2.5")]
     assert grid_points([]) == [()]

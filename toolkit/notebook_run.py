@@ -186,8 +186,9 @@ def run_notebook(
                 record.log_file(kept)
             if record.run_id is not None:
                 record.log_metrics(_metrics_of_nested(record.run_id))
-        except BaseException:
-            status = "FAILED"
+        except BaseException as broken:
+            # A second Ctrl-C, while the page is written, ends the run as the first one does.
+            status = "KILLED" if isinstance(broken, KeyboardInterrupt) else "FAILED"
             raise
         finally:
             run_id = record.close(status)
