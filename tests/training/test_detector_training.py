@@ -446,6 +446,7 @@ def test_the_rate_rises_then_falls_to_zero(drawn: Path, tmp_path: Path) -> None:
         ({"steps": 0}, "steps"),
         ({"ema_decay": 1.0}, "ema_decay"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"seed": 2**64}, "seed must be at most 18446744073709551615"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(changes: dict, said: str) -> None:

@@ -75,6 +75,14 @@ def test_the_same_seed_repeats_dropout_and_another_does_not(network: FaceNetwork
     assert losses[0] == losses[1] != losses[2]
 
 
+def test_a_seed_of_more_than_64_bits_is_one_too(network: FaceNetwork, batch: FaceBatch) -> None:
+    network.train()
+    with ShardedGradients(network, TrainConfig(threads=1, drop_rate=0.5)) as gradients:
+        losses = [gradients.compute(batch, seed)["train/loss"] for seed in (2**70, 2**70, 2**70 + 1)]
+
+    assert losses[0] == losses[1] != losses[2]
+
+
 def test_statistics_are_those_of_the_first_share_whatever_the_threads_do(
     network: FaceNetwork, batch: FaceBatch
 ) -> None:

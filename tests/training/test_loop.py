@@ -212,6 +212,7 @@ def test_an_optimiser_that_cannot_be_used_is_said_before_anything_is_learned(
         {"weight_decay": -0.1},
         {"age_weight": -1.0},
         {"seed": -1},
+        {"seed": 2**64},
         {"image_px": 100_000},
     ],
 )

@@ -13,6 +13,9 @@ _MORE_THAN_0_OR_NONE = ("start_px", "minutes", "threads", "patience")
 _NOT_BELOW_0 = ("weight_decay", "age_weight", "seed")
 _SHARES = ("warmup_share", "drop_rate", "ema_decay")
 
+MOST_SEED = 2**64 - 1
+"""torch takes no larger one."""
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -97,6 +100,8 @@ class TrainConfig:
         for name in _SHARES:
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must lie in 0..1, below 1, got {getattr(self, name)}")
+        if self.seed > MOST_SEED:
+            raise ConfigError(f"seed must be at most {MOST_SEED} (2**64 - 1), got {self.seed}")
         if not 0 <= self.balance <= 1:
             raise ConfigError(f"balance must lie in 0..1, got {self.balance}")
         if self.image_px > MOST_IMAGE_PX:

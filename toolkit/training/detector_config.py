@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from toolkit.errors import ConfigError
+from toolkit.training.config import MOST_SEED
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class DetectorTrainConfig:
             raise ConfigError(f"steps must be at least 1, got {self.steps}")
         if self.seed < 0:
             raise ConfigError(f"seed must be at least 0, got {self.seed}")
+        if self.seed > MOST_SEED:
+            raise ConfigError(f"seed must be at most {MOST_SEED} (2**64 - 1), got {self.seed}")
         for name in ("warmup_share", "ema_decay", "weight_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must lie in 0..1, got {getattr(self, name)}")

@@ -47,7 +47,8 @@ class SeededDropout(nn.Module):
         """The features, some of them zero, the others grown to make up for it."""
         if not self.training or self.rate == 0:
             return features
-        generator = torch.Generator(features.device).manual_seed(self.seed)
+        # Of a training's seed, its step and its share, it may have more bits than torch takes.
+        generator = torch.Generator(features.device).manual_seed(self.seed % 2**64)
         keep = torch.empty_like(features).bernoulli_(1 - self.rate, generator=generator)
         return features * keep / (1 - self.rate)
 
