@@ -203,13 +203,11 @@ def send_files(paths: tuple[Path, ...], json_path: Path | None) -> None:
 
 def _draw_against(frame: pd.DataFrame, metrics: list[str], path: Path) -> None:
     from toolkit.notebook.run_figures import throughput_against_accuracy
-    from toolkit.run_frames import best_runs
 
     _check_figure(path)
-    for metric in metrics:
-        best_runs(frame, metric)  # says so, if no run has it
+    figure = throughput_against_accuracy(frame, *metrics)
     path.parent.mkdir(parents=True, exist_ok=True)
-    throughput_against_accuracy(frame, *metrics).savefig(path, dpi=120)
+    figure.savefig(path, dpi=120)
     out.print(f"picture: {path}", highlight=False, markup=False, soft_wrap=True)
 
 

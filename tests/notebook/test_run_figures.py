@@ -1,15 +1,21 @@
 """Figures of recorded runs show their numbers."""
 
 import pandas as pd
+import pytest
 
+from toolkit.errors import ConfigError
 from toolkit.notebook.run_figures import camera_timeline, latency_over_time, throughput_against_accuracy
 
-RUNS = pd.DataFrame(
-    {
-        "run": ["quick", "right", "neither", "unknown"],
-        "live/fps": [90.0, 30.0, 20.0, 50.0],
-        "eval/gender_accuracy": [0.8, 0.9, 0.7, None],
-    }
+
+def recorded(names, **metrics):
+    """Runs as :func:`toolkit.run_frames.run_frame` gives them."""
+    first = dict.fromkeys(("experiment", "status", "started", "seconds", "parent"))
+    return pd.DataFrame({"run": names, **first, **metrics})
+
+
+RUNS = recorded(
+    ["quick", "right", "neither", "unknown"],
+    **{"live/fps": [90.0, 30.0, 20.0, 50.0], "eval/gender_accuracy": [0.8, 0.9, 0.7, None]},
 )
 
 
@@ -26,7 +32,7 @@ def test_runs_of_a_sweep_are_named_by_what_tells_them_apart():
     names = [
         f"sweep: backbone=resnet10t, image_px={px}-20261124-06030{n}" for n, px in enumerate((32, 48, 64))
     ]
-    runs = pd.DataFrame({"run": names, "live/fps": [3, 2, 1], "eval/gender_accuracy": [0.7, 0.8, 0.9]})
+    runs = recorded(names, **{"live/fps": [3, 2, 1], "eval/gender_accuracy": [0.7, 0.8, 0.9]})
 
     [axes] = throughput_against_accuracy(runs, "live/fps", "eval/gender_accuracy").axes
 
@@ -35,11 +41,16 @@ def test_runs_of_a_sweep_are_named_by_what_tells_them_apart():
 
 def test_runs_that_differ_only_in_when_they_began_keep_their_names():
     names = ["live-20261124-060301", "live-20261124-060302"]
-    runs = pd.DataFrame({"run": names, "live/fps": [3, 2], "eval/gender_accuracy": [0.7, 0.8]})
+    runs = recorded(names, **{"live/fps": [3, 2], "eval/gender_accuracy": [0.7, 0.8]})
 
     [axes] = throughput_against_accuracy(runs, "live/fps", "eval/gender_accuracy").axes
 
     assert {text.get_text() for text in axes.texts} == set(names)
+
+
+def test_a_metric_that_no_run_has_is_named_with_those_that_are_meant():
+    with pytest.raises(ConfigError, match="no run has a metric 'live/fsp'; perhaps live/fps"):
+        throughput_against_accuracy(RUNS, "live/fsp", "eval/gender_accuracy")
 
 
 def test_latency_has_a_line_for_each_percentile():

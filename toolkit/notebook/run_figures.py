@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from toolkit.notebook.figures import COLOURS, empty_figure, legend_beside, name_rows
-from toolkit.run_frames import pareto_front, smaller_is_better
+from toolkit.run_frames import best_runs, pareto_front, smaller_is_better
 
 _MOST_NAMED = 12
 """Names of more points than these lie on top of each other: then those of the front are written alone."""
@@ -25,7 +25,12 @@ def throughput_against_accuracy(runs: pd.DataFrame, throughput: str, accuracy: s
         runs: rows of :func:`toolkit.run_frames.run_frame`; those that lack a metric are left out.
         throughput: metric along the horizontal axis, such as ``live/fps``; a latency will do too.
         accuracy: metric along the vertical axis.
+
+    Raises:
+        ConfigError: no run has such a metric.
     """
+    for metric in (throughput, accuracy):
+        best_runs(runs, metric)  # says so, if no run has it
     known = runs.dropna(subset=[throughput, accuracy])
     front = pareto_front(known, [throughput, accuracy])
     figure, axes = empty_figure(
