@@ -118,6 +118,7 @@ def test_the_newest_runs_come_first(tmp_path, monkeypatch, new_store):
         RunRecord("live", name, {}).close()
 
     assert newest_runs(2).index.tolist() == ["three", "two"]
+    assert newest_runs(0).index.tolist() == []
 
 
 def test_an_experiment_whose_runs_are_gone_has_an_empty_table(tmp_path, monkeypatch, new_store):

@@ -142,7 +142,8 @@ def newest_runs(count: int = 5) -> pd.DataFrame:
     with reading_store() as client:
         experiment = client.get_experiment_by_name("live")
         ids = [] if experiment is None else [experiment.experiment_id]
-        found = client.search_runs(ids, max_results=count) if ids else []
+        # MLflow refuses to look for none.
+        found = client.search_runs(ids, max_results=count) if ids and count > 0 else []
     figures = ("live/fps", "live/latency_p50_ms", "live/latency_p99_ms", "live/persons")
     rows = [
         (run.info.run_name, run.info.run_id, run.info.status, *map(run.data.metrics.get, figures))
