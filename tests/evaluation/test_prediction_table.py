@@ -106,6 +106,13 @@ def test_a_missing_column_is_named_with_what_a_table_needs(tmp_path):
         read_table(tmp_path / "nowhere.csv")
 
 
+def test_a_table_of_headings_alone_is_no_table_of_predictions(tmp_path):
+    (tmp_path / "a.csv").write_text("gender,age,female_probability,age_years\n")
+
+    with pytest.raises(DataError, match=r"a\.csv holds no face: there is no row below its headings"):
+        read_table(tmp_path / "a.csv")
+
+
 def test_tables_are_matched_by_the_names_of_their_files():
     first = made_table(30)
     second = made_table(30).take(np.random.default_rng(1).permutation(30))

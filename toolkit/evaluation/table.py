@@ -200,6 +200,8 @@ def _check(path: Path, rows: pd.DataFrame) -> None:
         )
     if not set(PREDICTIONS) & set(rows.columns):
         raise DataError(f"{path} holds no prediction: it needs female_probability, age_years, or both")
+    if rows.empty:
+        raise DataError(f"{path} holds no face: there is no row below its headings")
     for name, (least, most) in _RANGES.items():
         if name not in rows.columns:
             continue
