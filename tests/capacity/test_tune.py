@@ -183,6 +183,8 @@ def test_the_grid_is_checked_before_anything_is_measured():
         ({"pipeline.batch_sise": [8]}, "did you mean 'batch_size'"),
         ({"pipeline.batch_size": [0]}, "batch_size must be at least 1"),
         ({"cameras": [{"a": "b"}]}, "says what is looked at"),
+        ({}, "nothing to try"),
+        ({"pipeline.batch_size": [32]}, "nothing to try"),
     ):
         with pytest.raises(ConfigError, match=said):
             check_grid(live, TuneConfig(grid=grid))

@@ -41,13 +41,15 @@ def check_grid(live: LiveConfig, config: TuneConfig) -> None:
     """Try every value of the grid on its own.
 
     Raises:
-        ConfigError: there is no such setting, or a value is not right.
+        ConfigError: there is no such setting, a value is not right, or none changes anything.
     """
     for key, values in config.grid.items():
         if key.startswith(("cameras", "camera.", "zones", "lines")):
             raise ConfigError(f"tune.grid: {key} says what is looked at, and not how; leave it out")
         for value in values:
             with_settings(live, {key: value})
+    if not changes(config, live):
+        raise ConfigError("tune.grid: nothing to try: it names no value but those in force")
 
 
 def nested(settings: Settings) -> dict[str, Any]:
