@@ -263,6 +263,17 @@ def test_a_closed_dashboard_does_not_start_again(dashboard):
         board.start()
 
 
+def test_a_closed_dashboard_says_that_it_changes_nothing(dashboard):
+    board = dashboard(door=[endless()])
+    board.close()
+
+    with pytest.raises(ConfigError, match="this dashboard is closed; make a new one"):
+        board.change(batch_size=8)
+    board.panel.controls.apply_button.click()
+
+    assert "this dashboard is closed" in board.panel.controls.message_html.value
+
+
 def test_who_watches_a_closed_dashboard_waits_for_nothing(dashboard):
     board = dashboard(door=[endless()])
     board.close()

@@ -168,7 +168,7 @@ class LiveDashboard:
         the run; whether it was told by the events. Otherwise the next run begins with them.
 
         Raises:
-            ConfigError: there is no such setting, or the value makes no sense.
+            ConfigError: there is no such setting, the value makes no sense, or the dashboard is closed.
         """
         self._ask(partial(with_settings, **settings))
 
@@ -239,6 +239,8 @@ class LiveDashboard:
 
     def _ask(self, change: Change) -> None:
         with self._changed:
+            if self._state is DashboardState.CLOSED:
+                raise ConfigError("this dashboard is closed; make a new one")
             # Told at once where it makes no sense.
             wanted = change(self.live)
             if self._shown is not None:
