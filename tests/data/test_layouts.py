@@ -123,6 +123,13 @@ def test_a_wrong_label_is_named_with_its_row(tmp_path: Path) -> None:
         read("csv", tmp_path)
 
 
+def test_a_row_that_names_no_picture_is_told_by_its_number(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("file,gender,age\na.png,f,31\n,m,31\n")
+
+    with pytest.raises(DataError, match=r"labels\.csv row 1: file must name a picture, got nothing"):
+        read("csv", tmp_path)
+
+
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("file,age\na.png,31\n")
 

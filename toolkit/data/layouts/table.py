@@ -27,6 +27,8 @@ def read_table(folder: Path) -> Iterator[LabelledPicture]:
     """
     rows = read_csv(folder / LABELS, {"file", "gender", "age"})
     for number, row in enumerate(rows.to_dict("records")):
+        if not row["file"]:
+            raise DataError(f"{LABELS} row {number}: file must name a picture, got nothing")
         where = f"{LABELS} row {number} ({row['file']})"
         lo, hi = read_age(row["age"], where)
         yield LabelledPicture(
