@@ -261,6 +261,17 @@ def test_a_point_that_cannot_be_trained_is_named_before_the_first_is_trained(too
     assert not (tmp_path / "out").exists()
 
 
+def test_a_point_whose_batch_is_larger_than_the_pack_is_named_before_the_first_is_trained(
+    toolkit, tmp_path: Path
+) -> None:
+    write_experiment(tmp_path / "s.yaml", sweep={"grid": {"batch_size": [8, 32]}})
+
+    with pytest.raises(ConfigError, match="sweep point batch_size=32: 24 faces do not fill a batch of 32"):
+        toolkit("sweep s.yaml --out out")
+
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_sweep_over_other_data_is_another_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_experiment(tmp_path / "s.yaml", sweep={"grid": {"image_px": [16, 32]}})

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.data.faces import find_faces
+from toolkit.data.faces import find_faces, load_faces
 from toolkit.errors import ConfigError, ModelError, StoreUnavailable
 from toolkit.experiment import Experiment, as_plain, as_yaml, build
 from toolkit.learn_run import run_training
@@ -117,9 +117,10 @@ def run_sweep(
     if Ranks().count > 1:
         raise ConfigError("a sweep trains in one process: start it without torchrun")
     points = sweep_points(experiment, out_dir)
+    faces = cache(_faces_of)
     for point in points:
         if _finished(point) is None:
-            _check(point)
+            _check(point, faces(point.config.data))
     record = RunRecord("train", run_name(experiment.name), as_plain(experiment), {"kind": "sweep"})
     record.log_text(as_yaml(experiment), "experiment.yaml")
     rows: list[dict[str, Any]] = []
@@ -159,10 +160,15 @@ def _finished(point: SweepPoint) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def _check(point: SweepPoint) -> None:
+def _faces_of(data: str) -> int:
+    """How many of a pack are there to learn from; a few may still be left out as look-alikes."""
+    return len(load_faces(data, "train"))
+
+
+def _check(point: SweepPoint, faces: int) -> None:
     """Name a point that cannot be trained before the others are, and not after their hours."""
     try:
-        check_it_begins(point.config)
+        check_it_begins(point.config, faces)
     except (ConfigError, ModelError) as error:
         raise type(error)(f"sweep point {point.name}: {error}") from error
 

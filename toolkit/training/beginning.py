@@ -41,15 +41,31 @@ def first_network(config: TrainConfig) -> FaceNetwork:
     return checkpoint.network
 
 
-def check_it_begins(config: TrainConfig) -> None:
+def check_it_begins(config: TrainConfig, faces: int) -> None:
     """Make what a training begins with, and leave it: a mistake in its settings is told long before its turn.
 
+    Args:
+        config: of the training.
+        faces: that it learns from.
+
     Raises:
-        ModelError, ConfigError: as :func:`first_network`, :func:`check_it_learns`, :func:`make_optimiser`.
+        ModelError, ConfigError: as :func:`check_it_fills_a_batch`, :func:`first_network`,
+            :func:`check_it_learns`, :func:`make_optimiser`.
     """
+    check_it_fills_a_batch(config, faces)
     network = first_network(config)
     check_it_learns(network, config, fewest=config.batch_size)
     make_optimiser(network, config, map)
+
+
+def check_it_fills_a_batch(config: TrainConfig, faces: int) -> None:
+    """Every step takes a whole batch: there must be one.
+
+    Raises:
+        ConfigError: there are fewer faces.
+    """
+    if faces < config.batch_size:
+        raise ConfigError(f"{faces} faces do not fill a batch of {config.batch_size}")
 
 
 def check_it_learns(network: FaceNetwork, config: TrainConfig, fewest: int) -> None:

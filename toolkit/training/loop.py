@@ -25,7 +25,12 @@ from toolkit.models.predictor import Predictor, pick_device
 from toolkit.training.augment_batch import vary_batch
 from toolkit.training.average import MeanWeights
 from toolkit.training.batches import BatchLoader, FaceBatch
-from toolkit.training.beginning import check_it_learns, first_network, make_optimiser
+from toolkit.training.beginning import (
+    check_it_fills_a_batch,
+    check_it_learns,
+    first_network,
+    make_optimiser,
+)
 from toolkit.training.config import TrainConfig
 from toolkit.training.gradients import ShardedGradients, shares
 from toolkit.training.ranks import Ranks
@@ -147,9 +152,8 @@ class Training:
                 left_out,
                 "s"[: left_out > 1],
             )
+        check_it_fills_a_batch(config, len(self.faces))
         self.steps_per_epoch = len(self.faces) // config.batch_size
-        if self.steps_per_epoch == 0:
-            raise ConfigError(f"{len(self.faces)} faces do not fill a batch of {config.batch_size}")
         if config.batch_size < self._ranks.count:
             raise ConfigError(
                 f"{self._ranks.count} processes share every batch: batch_size must be at least that, got "
