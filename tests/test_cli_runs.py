@@ -129,6 +129,7 @@ def test_what_did_not_arrive_is_sent(run, folder):
         (["compare", "quick", "--metrics", "live/fps"], "--metrics wants two names"),
         (["compare", "quick", "slow", "--figure", "x.doc"], "a picture is written as .png"),
         (["export", "runs.xlsx"], "a table is written as .csv or .parquet"),
+        (["export", "a.csv", "--history", "quick", "-e", "live"], "leave out --experiment live"),
         (["send", "nowhere.jsonl"], "cannot read nowhere.jsonl: No such file"),
     ],
 )

@@ -132,6 +132,8 @@ def best(metric: str, experiment: str | None, lowest: bool | None, last: int, js
 def export(path: Path, experiment: str | None, history: str | None) -> None:
     """Write runs as a table: a row each in FILE, .csv or .parquet, with its settings and metrics."""
     write = _writer(path)
+    if history is not None and experiment is not None:
+        raise ConfigError(f"--history is of one run, {history}: leave out --experiment {experiment}")
     with err.status("reading the store"):
         from toolkit.run_frames import find_runs, metric_history, run_frame
 
