@@ -99,9 +99,16 @@ def test_a_training_that_is_ended_in_its_first_epoch_names_nothing_to_go_on_from
     assert "None" not in ended.stdout
 
 
+@pytest.mark.parametrize(
+    ("processes", "start"),
+    [("1", ["toolkit"]), ("2", ["torchrun", "--nproc-per-node=2", "-m", "toolkit.cli"])],
+)
 def test_what_goes_on_with_a_training_can_be_copied_into_a_shell(
-    toolkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toolkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: str, start: list[str]
 ) -> None:
+    # As torchrun sets them.
+    monkeypatch.setenv("WORLD_SIZE", processes)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
     ended = {"checkpoint": Path("best"), "best_epoch": 1, "was_interrupted": True, "mlflow_run_id": None}
     monkeypatch.setattr("toolkit.learn_run.run_training", lambda *args, **kwargs: ended)
     write_experiment(tmp_path / "my e.yaml")
@@ -110,7 +117,7 @@ def test_what_goes_on_with_a_training_can_be_copied_into_a_shell(
     said = CliRunner().invoke(cli, [*words, "--out", "my out"], catch_exceptions=False).stderr
 
     _, again = said.strip().split("to go on: ")
-    assert shlex.split(again) == ["toolkit", *words, "--resume", "my out"]
+    assert shlex.split(again) == [*start, *words, "--resume", "my out"]
 
 
 @pytest.mark.parametrize(

@@ -74,12 +74,19 @@ def train(
         best = "it ended before its first epoch did: no weights, and nothing to go on from"
     elif result["was_interrupted"]:
         # To be copied into a shell: names may have spaces.
-        again = shlex.join(["toolkit", "train", *experiment_and_overrides, "--resume", str(folder)])
+        again = shlex.join([*_started_as(), "train", *experiment_and_overrides, "--resume", str(folder)])
         err.print(f"interrupted; to go on: {again}", highlight=False, markup=False, soft_wrap=True)
     out.print(best, highlight=False, markup=False, soft_wrap=True)
     print_run(result["mlflow_run_id"])
     if not out.quiet:
         write_json(json_path, result)
+
+
+def _started_as() -> list[str]:
+    """How the command was started: by itself, or by torchrun in so many processes."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return ["toolkit"]
+    return ["torchrun", f"--nproc-per-node={os.environ['LOCAL_WORLD_SIZE']}", "-m", "toolkit.cli"]
 
 
 @click.command()
