@@ -112,6 +112,11 @@ def test_who_asks_for_the_newest_runs_makes_no_store(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_rates_of_a_run_that_mlflow_did_not_take_are_told_to_be_elsewhere():
+    with pytest.raises(StoreUnavailable, match=r"this run is not in MLflow.* toolkit runs send sends it"):
+        rates_of_run(None)
+
+
 def test_the_newest_runs_come_first(tmp_path, monkeypatch, new_store):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", new_store(tmp_path))
     for name in ("one", "two", "three"):

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from toolkit.demo import demo_cameras
+from toolkit.errors import StoreUnavailable
 from toolkit.experiment import Experiment, notebook_experiment
 from toolkit.mlflow_store import reading_store
 from toolkit.words import counted
@@ -110,8 +111,11 @@ def _remarks(values: Mapping[str, Any]) -> str:
     return "; ".join(why + [f"{count} {cause}" for cause, count in values["causes"].items()])
 
 
-def rates_of_run(run_id: str) -> pd.DataFrame:
+def rates_of_run(run_id: str | None) -> pd.DataFrame:
     """Frames a second of each camera over time, as MLflow has recorded them.
+
+    Args:
+        run_id: None is that of a run which MLflow did not take.
 
     Returns:
         Columns ``time_s, camera, frames_per_s``, a row a second and camera.
@@ -119,6 +123,8 @@ def rates_of_run(run_id: str) -> pd.DataFrame:
     Raises:
         StoreUnavailable: the store cannot be read, or has no such run.
     """
+    if run_id is None:
+        raise StoreUnavailable("this run is not in MLflow, which did not take it: toolkit runs send sends it")
     with reading_store() as client:
         names = client.get_run(run_id).data.metrics
         cameras = [n.split("/")[1] for n in names if n.startswith("live/") and n.endswith("/fps_now")]
