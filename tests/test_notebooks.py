@@ -292,6 +292,16 @@ def test_ctrl_c_while_the_page_is_written_ends_the_run_as_killed(store, monkeypa
     assert run.info.status == "KILLED"
 
 
+def test_a_notebook_whose_run_has_no_id_in_time_says_that_others_are_not_nested(store, monkeypatch, caplog):
+    monkeypatch.setattr(RunRecord, "wait_for_id", lambda record, timeout_s: None)
+    monkeypatch.setattr("toolkit.notebook_run._execute", lambda *_: None)
+
+    report = run_notebook(_notebook(store / "alone.ipynb", "1"), store / "alone")
+
+    assert report.status == "FINISHED"
+    assert "those of its cells are recorded beside it" in caplog.text
+
+
 def test_a_grid_has_a_point_for_each_combination():
     assert grid_points(["a.b=[1, x]", "c=[2.5]"]) == [("a.b=1", "c=2.5"), ("a.b=x", "c=2.5")]
     assert grid_points([]) == [()]

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import itertools
 import json
+import logging
 import math
 import os
 import re
@@ -25,6 +26,8 @@ from toolkit.tracking import PARENT_RUN, RunRecord, run_name
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
+
+_logger = logging.getLogger(__name__)
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 """Those that come with a checkout."""
@@ -174,7 +177,10 @@ def run_notebook(
         environment["TOOLKIT_EXPERIMENT"] = str(experiment.resolve())
     error, status = None, "FAILED"
     try:
-        environment[PARENT_RUN] = record.wait_for_id(_RUN_ID_TIMEOUT_S) or ""
+        parent = record.wait_for_id(_RUN_ID_TIMEOUT_S)
+        if parent is None:
+            _logger.warning("the notebook has no MLflow run yet: those of its cells are recorded beside it")
+        environment[PARENT_RUN] = parent or ""
         error = _execute(notebook, out_dir, environment, on_cell)
         status = "FINISHED" if error is None else "FAILED"
     except KeyboardInterrupt:
