@@ -37,7 +37,8 @@ from toolkit.training.average import average_into
 from toolkit.training.heads import set_age_prior, set_temperatures
 
 FAIRFACE_AGES = np.array([1792, 10408, 9103, 25598, 19250, 10744, 6228, 2779, 842])
-"""Faces of each age group in FairFace's 86,744 training pictures (``fairface_label_train.csv``)."""
+"""Faces of each age group in FairFace's 86,744 training pictures (``fairface_label_train.csv``); of the
+groups that the pack does not cap it holds 45 to 47 %."""
 
 STATISTICS_FACES = 4096
 """So many faces of the train split the running statistics are measured on."""
