@@ -288,8 +288,10 @@ def test_ctrl_c_while_the_page_is_written_ends_the_run_as_killed(store, monkeypa
     with pytest.raises(KeyboardInterrupt):
         run_notebook(_notebook(store / "late.ipynb", "1"), store / "late")
 
-    [run] = MlflowClient(store_uri()).search_runs(["1"])
-    assert run.info.status == "KILLED"
+    client = MlflowClient(store_uri())
+    experiment = client.get_experiment_by_name("notebook")
+    newest = client.search_runs([experiment.experiment_id], max_results=1)[0]
+    assert newest.info.status == "KILLED"
 
 
 def test_a_notebook_whose_run_has_no_id_in_time_says_that_others_are_not_nested(store, monkeypatch, caplog):

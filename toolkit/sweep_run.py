@@ -7,7 +7,7 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -117,10 +117,7 @@ def run_sweep(
     if Ranks().count > 1:
         raise ConfigError("a sweep trains in one process: start it without torchrun")
     points = sweep_points(experiment, out_dir)
-    faces = cache(_faces_of)
-    for point in points:
-        if _finished(point) is None:
-            _check(point, faces(point.config.data))
+    _check([point for point in points if _finished(point) is None])
     record = RunRecord("train", run_name(experiment.name), as_plain(experiment), {"kind": "sweep"})
     record.log_text(as_yaml(experiment), "experiment.yaml")
     rows: list[dict[str, Any]] = []
@@ -165,12 +162,14 @@ def _faces_of(data: str) -> int:
     return len(load_faces(data, "train"))
 
 
-def _check(point: SweepPoint, faces: int) -> None:
+def _check(points: Sequence[SweepPoint]) -> None:
     """Name a point that cannot be trained before the others are, and not after their hours."""
-    try:
-        check_it_begins(point.config, faces)
-    except (ConfigError, ModelError) as error:
-        raise type(error)(f"sweep point {point.name}: {error}") from error
+    faces = cache(_faces_of)
+    for point in points:
+        try:
+            check_it_begins(point.config, faces(point.config.data))
+        except (ConfigError, ModelError) as error:
+            raise type(error)(f"sweep point {point.name}: {error}") from error
 
 
 def _train_point(

@@ -42,8 +42,9 @@ def learns_in_bf16(network: nn.Module, config: TrainConfig) -> bool:
 
 
 def _cpu_has_units() -> bool:
-    # Torch asks the processor, for AVX-512 BF16 and for AMX, but has no public name for it.
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    # Torch asks the processor, but under names that are not public: one that is gone says no.
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in names)
 
 
 def _has_depthwise(network: nn.Module) -> bool:
