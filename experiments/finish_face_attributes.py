@@ -22,7 +22,7 @@ from torch.optim.swa_utils import update_bn
 
 from toolkit.data.faces import FaceTable, load_faces
 from toolkit.data.lookalikes import without_lookalikes
-from toolkit.errors import ToolkitError
+from toolkit.errors import ConfigError, DataError, ToolkitError
 from toolkit.evaluation.calibration import calibration_of, fit_age_temperature, fit_gender_temperature
 from toolkit.evaluation.faces import CHUNK_FACES, predict_faces
 from toolkit.evaluation.groups import group_of_age, group_of_label
@@ -63,6 +63,8 @@ def main() -> None:
 def finish(paths: list[str], faces: FaceTable, steps: list[str], out: Path) -> None:
     """All steps, from the checkpoints to the one that is kept."""
     trainings = [Checkpoint.load(path) for path in paths]
+    if len({each.card.backbone for each in trainings}) > 1:
+        raise ConfigError(f"only trainings of one backbone have a mean: {', '.join(paths)}")
     validation, ratios = faces.split("val"), frequency_ratios(faces.split("train"))
     weights = ratios[group_of_label(validation.ages_lo, validation.ages_hi)]
     if len(trainings) > 1:
@@ -107,6 +109,8 @@ def frequency_ratios(faces: FaceTable) -> np.ndarray:
     """How much more frequent each age group is in all of FairFace than in these faces."""
     groups = group_of_label(faces.ages_lo, faces.ages_hi)
     shares = np.bincount(groups, minlength=len(FAIRFACE_AGES)) / len(faces)
+    if not shares.all():
+        raise DataError(f"{faces.name}: its train split must have faces of every age group of FairFace")
     return FAIRFACE_AGES / FAIRFACE_AGES.sum() / shares
 
 

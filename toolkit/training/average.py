@@ -43,7 +43,8 @@ def average_into(network: nn.Module, networks: Sequence[nn.Module]) -> None:
     """Give a network the mean of the weights and running statistics of others like it.
 
     Of trainings that began from the same weights the mean is better than each, as a rule, and costs nothing
-    more to run.
+    more to run. Where they lie far apart, its running statistics are to be measured anew afterwards
+    (``torch.optim.swa_utils.update_bn``): the mean of theirs is not that of the mean.
 
     Source: Wortsman et al., "Model soups: averaging weights of multiple fine-tuned models improves accuracy
         without increasing inference time", ICML 2022.

@@ -13,6 +13,7 @@ from torch import nn
 from toolkit.errors import ConfigError, ModelError, did_you_mean
 from toolkit.models.checkpoint import Checkpoint
 from toolkit.models.network import FaceNetwork
+from toolkit.models.predictor import pick_device
 from toolkit.training.config import TrainConfig
 from toolkit.training.muon import Muon, Spread
 from toolkit.training.precision import learns_in_bf16
@@ -55,7 +56,8 @@ def check_it_begins(config: TrainConfig, faces: int) -> None:
     check_it_fills_a_batch(config, faces)
     network = first_network(config)
     check_it_learns(network, config, fewest=config.batch_size)
-    make_optimiser(network, config, map)
+    # There, because what a network can learn in depends on it.
+    make_optimiser(network.to(pick_device(config.device)), config, map)
 
 
 def check_it_fills_a_batch(config: TrainConfig, faces: int) -> None:

@@ -39,8 +39,7 @@ def check_can_train(settings: dict[str, Any]) -> None:
         ConfigError: there is no such device here.
     """
     config = as_training(settings | {"folder": ""}, Path())
-    pick_device(config.device)
-    make_optimiser(first_network(config), config, map)
+    make_optimiser(first_network(config).to(pick_device(config.device)), config, map)
 
 
 class Loop:
